@@ -1,0 +1,1 @@
+"""What Regulars costs beside nginx passing the same bytes: `python -m bench`."""

@@ -1,0 +1,98 @@
+"""Rows of whole answers: CPU a request, the ledger's share of it, large bodies."""
+
+import statistics
+import subprocess
+import sys
+
+from bench.gateway import install, start_gateway
+from bench.load import Answers, Shape, run_wrk
+from bench.report import Bar, Row
+from bench.stage import Stage, measure
+from bench.target import Target
+
+BAR = Bar(now=150, goal=100, ratio=6)
+WARM_UP = Shape(seconds=1)
+LARGE_BODY_BYTES = 1_000_000
+LARGE_CONNECTIONS = 8
+LARGE_USERS = 8
+LEDGER_OFF = {"REGULARS_LEDGER__ENABLED": "false"}
+PROBE = "from regulars.config.schema import LedgerTable as t; print('enabled' in t.model_fields)"
+
+
+def run_whole(stage: Stage, gateway: Target, nginx: Target) -> None:
+    """Measure whole answers."""
+    shape = Shape(seconds=stage.options.seconds)
+    if not stage.options.quick:
+        for target in (gateway, nginx):
+            _cost_us(stage, target, WARM_UP)
+    stage.add(_against_nginx(stage, "whole answer", shape, (gateway, nginx), BAR))
+    stage.add(_ledger_off(stage, gateway, shape))
+    if stage.options.long:
+        large = Shape(
+            seconds=shape.seconds,
+            connections=LARGE_CONNECTIONS,
+            body_bytes=LARGE_BODY_BYTES,
+            users=LARGE_USERS,
+        )
+        stage.add(_against_nginx(stage, "whole answer, 1 MB body", large, (gateway, nginx), None))
+
+
+def _against_nginx(
+    stage: Stage, what: str, shape: Shape, targets: tuple[Target, Target], bar: Bar | None
+) -> Row:
+    costs: tuple[list[float], list[float]] = ([], [])
+    rates: list[float] = []
+    for _ in range(stage.options.repeats):
+        for target, figures in zip(targets, costs, strict=True):
+            cost_us, answers = _cost_us(stage, target, shape)
+            figures.append(cost_us)
+            if target.store:
+                rates.append(answers.requests / answers.seconds)
+    note = f"{statistics.median(rates):.0f} requests/s, {shape.connections} connections"
+    return Row(what, "us", costs[0], costs[1], bar, note)
+
+
+def _ledger_off(stage: Stage, gateway: Target, shape: Shape) -> Row:
+    what = "whole answer, ledger off"
+    if not _offers_ledger_switch(stage):
+        return Row(what, "us", note="not offered yet")
+    installation = install(
+        stage.children,
+        name="gateway-ledger-off",
+        source=stage.options.source,
+        origin_port=stage.origin_port,
+        core=stage.cores.measured,
+        switches=LEDGER_OFF,
+    )
+    started = start_gateway(stage.children, installation, core=stage.cores.measured)
+    # Nothing to count there: the switch is what says so.
+    off = Target(started.target.name, started.target.port, started.target.pid, installation.key)
+    with_us: list[float] = []
+    without_us: list[float] = []
+    _cost_us(stage, off, WARM_UP)
+    for _ in range(stage.options.repeats):
+        with_us.append(_cost_us(stage, gateway, shape)[0])
+        without_us.append(_cost_us(stage, off, shape)[0])
+    stage.children.end(started.child)
+    share = statistics.median(on / none for on, none in zip(with_us, without_us, strict=True))
+    return Row(what, "us", without_us, note=f"with the ledger {share:.2f}x")
+
+
+def _offers_ledger_switch(stage: Stage) -> bool:
+    environment = {"PYTHONPATH": str(stage.options.source)}
+    command = [sys.executable, "-c", PROBE]
+    ran = subprocess.run(command, env=environment, capture_output=True, timeout=30, check=False)
+    return ran.stdout.strip() == b"True"
+
+
+def _cost_us(stage: Stage, target: Target, shape: Shape) -> tuple[float, Answers]:
+    answers, spent_s = measure(
+        stage,
+        target,
+        lambda: run_wrk(stage.children, target, shape, core=stage.cores.other),
+        answers=lambda result: result.requests,
+        cut_off_max=shape.connections,
+    )
+    cost_us = spent_s / answers.requests * 1e6
+    print(f"  {target.name}: {cost_us:.1f} us of CPU a request, {answers.requests} requests")
+    return cost_us, answers

@@ -1,0 +1,201 @@
+"""Composition root: settings → store → gateway → ASGI application, its start and its drain."""
+
+import logging
+import secrets
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, cast
+
+from starlette.applications import Starlette
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+from regulars import __version__
+from regulars.config.settings import Settings
+from regulars.gateway.relay import Relay
+from regulars.gateway.routes import endpoint_routes
+from regulars.http.api import Api
+from regulars.http.asgi import App, Receive, Scope, Send
+from regulars.http.auth import Authenticator
+from regulars.http.chat import ChatRoute
+from regulars.http.routes import BASES, CHAT_PATH, api_routes, method_not_allowed, not_found
+from regulars.http.server import EdgeProtocol, edge_protocol
+from regulars.ledger.writer import LedgerWriter
+from regulars.model.caller import KEY_PREFIX, ApiKey, Role, key_hash, key_label
+from regulars.routing.warmhrw import Router
+from regulars.stores.sqlite import SqliteStore, open_store
+from regulars.upstream.client import Upstream
+from regulars.web.deps import WebDeps
+from regulars.web.pages import page_routes
+from regulars.web.tokens import LINK, LINK_LIFE_S, sign
+
+log = logging.getLogger("regulars.app")
+
+ACCOUNT: Final = "default"
+SECRET_OF_PAGES: Final = "pages"  # noqa: S105 - the name it is stored under
+KEY_BYTES: Final = 32
+
+SETTLE_S: Final = 2.0
+"""After the server's own drain: how long cut requests may take to hand over their rows."""
+LEDGER_DRAIN_S: Final = 10.0
+"""How long the store may take for the last rows; what is left then is spooled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What `prepare` did: secrets of keys just made, by name, and the pages' login path."""
+
+    created: tuple[tuple[str, str], ...]
+    login_path: str
+
+
+@dataclass(frozen=True, slots=True)
+class AppFactory:
+    """Builds the application in the process that will serve it. Picklable."""
+
+    settings: Settings
+
+    def __call__(self) -> App:
+        """Open the store and put everything together; sockets and threads wait for start-up."""
+        return _build(self.settings)
+
+
+def http_protocol(settings: Settings) -> type[EdgeProtocol]:
+    """Return the class for uvicorn's `http` option."""
+    return edge_protocol(settings.server)
+
+
+def prepare(settings: Settings) -> Prepared:
+    """Bring the store up to date before anyone serves; make the first keys on an empty one.
+
+    Raises:
+        StoreError: it cannot be opened, or a newer program wrote it.
+    """
+    store = open_store(settings.store.url)
+    try:
+        created: list[tuple[str, str]] = []
+        if not store.list_keys():
+            for name, role in (("first", Role.INFERENCE), ("first-management", Role.MANAGEMENT)):
+                key, secret = new_key(name, role)
+                store.create_key(key)
+                created.append((name, secret))
+        return Prepared(tuple(created), _login_path(store))
+    finally:
+        store.close()
+
+
+def new_key(name: str, role: Role) -> tuple[ApiKey, str]:
+    """Make a key: (what is kept, the secret that is shown once)."""
+    secret = KEY_PREFIX + secrets.token_urlsafe(KEY_BYTES)
+    key = ApiKey(
+        hash=key_hash(secret),
+        name=name,
+        label=key_label(secret),
+        role=role,
+        account=ACCOUNT,
+        created_at_ms=time.time_ns() // 1_000_000,
+    )
+    return key, secret
+
+
+def _login_path(store: SqliteStore) -> str:
+    managers = [
+        key for key in store.list_keys() if key.role is Role.MANAGEMENT and not key.disabled
+    ]
+    if not managers:
+        return "/login"
+    expires_at_s = int(time.time()) + LINK_LIFE_S
+    return (
+        f"/login?token={sign(store.secret(SECRET_OF_PAGES), LINK, managers[0].hash, expires_at_s)}"
+    )
+
+
+def _build(settings: Settings) -> App:
+    store = open_store(settings.store.url)
+    upstream = Upstream(settings.upstream)
+    writer = LedgerWriter(store, settings.ledger)
+    relay = Relay(
+        settings,
+        upstream=upstream,
+        routes=endpoint_routes(settings.catalog, upstream),
+        router=Router(),
+        writer=writer,
+    )
+    auth = Authenticator(store, time.monotonic)
+    chat = ChatRoute(settings.server, auth=auth, catalog=settings.catalog, relay=relay)
+    gateway = _Gateway(settings, store=store, upstream=upstream, writer=writer, relay=relay)
+    api = Api(auth, store, settings.catalog, lambda: datetime.now(UTC))
+    pages = WebDeps(
+        reports=store,
+        keys=store,
+        secret=store.secret(SECRET_OF_PAGES),
+        account=ACCOUNT,
+        catalog=settings.catalog,
+        clock=time.time,
+        version=__version__,
+    )
+    starlette = Starlette(
+        routes=[*api_routes(api, ready=gateway.is_ready), *page_routes(pages)],
+        exception_handlers={404: not_found, 405: method_not_allowed},
+        lifespan=gateway.life,
+    )
+    # Behind a TLS proxy on this machine the pages learn from it that they are https.
+    rest = cast("App", ProxyHeadersMiddleware(cast("Any", starlette)))
+    fast = {base + CHAT_PATH: chat for base in BASES}
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        # Inference goes past the framework: no router, no middleware, no request object.
+        route = fast.get(scope["path"]) if scope["type"] == "http" else None
+        if route is None:
+            await rest(scope, receive, send)
+        else:
+            await route(scope, receive, send)
+
+    return app
+
+
+class _Gateway:
+    """Start and end of one process's gateway."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        store: SqliteStore,
+        upstream: Upstream,
+        writer: LedgerWriter,
+        relay: Relay,
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._upstream = upstream
+        self._writer = writer
+        self._relay = relay
+        self._running = False
+
+    def is_ready(self) -> bool:
+        """Whether requests can be served and recorded."""
+        return self._running and self._writer.has_room()
+
+    @asynccontextmanager
+    async def life(self, _app: Starlette) -> AsyncGenerator[None]:
+        """Start the writer; at the end let requests, then rows, then connections finish."""
+        self._writer.start()
+        self._running = True
+        try:
+            yield
+        finally:
+            self._running = False
+            await self._drain()
+
+    async def _drain(self) -> None:
+        if not await self._relay.wait_idle(SETTLE_S):
+            log.warning("drain_cut requests=%d", self._relay.in_flight)
+        left = await self._writer.drain(LEDGER_DRAIN_S)
+        if left:
+            log.error("drain_spooled rows=%d", left)
+        self._writer.stop()
+        await self._upstream.close()
+        self._store.close()

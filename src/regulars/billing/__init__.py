@@ -1,0 +1,1 @@
+"""What a generation costs: prices known or configured, applied exactly."""

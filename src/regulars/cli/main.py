@@ -1,0 +1,49 @@
+"""Assembles the commands and their help."""
+
+from typing import Annotated
+
+import typer
+
+from regulars import __version__
+from regulars.cli.check import check
+from regulars.cli.demo import demo
+from regulars.cli.keys import keys
+from regulars.cli.serve import serve
+
+app = typer.Typer(
+    name="regulars",
+    help="The LLM gateway that knows your regulars: sticky routing and an exact ledger by user.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def _print_version(asked: bool) -> None:  # noqa: FBT001 - typer hands the flag's value over
+    if asked:
+        typer.echo(f"regulars {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """Run one of the commands."""
+
+
+app.command()(serve)
+app.command()(demo)
+app.command()(check)
+app.add_typer(keys, name="keys")
+
+
+def main() -> None:
+    """Run the command line."""
+    app(prog_name="regulars")

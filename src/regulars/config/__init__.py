@@ -1,0 +1,1 @@
+"""What the operator decides: settings as frozen values, the file's schema, one loader."""

@@ -1,0 +1,222 @@
+"""The one loader: file, environment and command line become checked, frozen settings.
+
+Prices come from above (`billing`), as two functions, so that this layer need not know how they
+are looked up.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from pydantic import ValidationError
+
+from regulars.config.judge import problems_of
+from regulars.config.problems import ConfigError, Problem, dotted
+from regulars.config.references import default_ids, reference_problems
+from regulars.config.schema import (
+    EndpointTable,
+    File,
+    ModelTable,
+    PriceTable,
+    ProviderTable,
+    TimesTable,
+)
+from regulars.config.settings import (
+    LedgerSettings,
+    ServerSettings,
+    Settings,
+    StoreSettings,
+    UpstreamSettings,
+)
+from regulars.config.sources import Merged, Sources, home, merge
+from regulars.model.catalog import Catalog, Endpoint, Model, Provider, Timeouts
+from regulars.model.money import Price
+
+_SQLITE: Final = "sqlite:///"
+
+
+@dataclass(frozen=True, slots=True)
+class PriceQuery:
+    """Whose price is asked, where the configuration names none."""
+
+    provider: str
+    base_url: str
+    upstream_model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """How to find a price: `of` looks it up, `read` understands a `price = {…}` table.
+
+    `read` raises ValueError with the reason.
+    """
+
+    of: Callable[[PriceQuery], Price | None]
+    read: Callable[[Mapping[str, str]], Price]
+
+
+def load(sources: Sources, prices: Prices) -> Settings:
+    """Make settings of all sources; an empty catalog means that none of them names a model.
+
+    Raises:
+        ConfigError: with all problems at once.
+    """
+    merged = merge(sources)
+    file = _judged(merged, reference_problems(merged.tables, sources.env))
+    return _settings(file, merged, sources, _catalog(file, sources.env, prices))
+
+
+def load_local(sources: Sources) -> Settings:
+    """Load all but providers and models: for commands that only need the store or the address.
+
+    They must work in a shell that does not hold the providers' keys.
+
+    Raises:
+        ConfigError: with all problems at once.
+    """
+    merged = merge(sources)
+    return _settings(_judged(merged, []), merged, sources, Catalog(models={}))
+
+
+def _judged(merged: Merged, references: Sequence[Problem]) -> File:
+    problems = [*merged.problems]
+    file: File | None = None
+    try:
+        file = File.model_validate(merged.tables)
+    except ValidationError as error:
+        problems += problems_of(error, merged.origins)
+    problems += references
+    if file is None or problems:
+        raise ConfigError(problems)
+    return file
+
+
+def _settings(file: File, merged: Merged, sources: Sources, catalog: Catalog) -> Settings:
+    return Settings(
+        store=StoreSettings(url=_store_url(file, merged, sources)),
+        catalog=catalog,
+        server=ServerSettings(**file.server.model_dump()),
+        upstream=UpstreamSettings(**file.upstream.model_dump(exclude=set(TimesTable.model_fields))),
+        ledger=LedgerSettings(**file.ledger.model_dump()),
+    )
+
+
+def _store_url(file: File, merged: Merged, sources: Sources) -> str:
+    url = file.store.url
+    if url is None:
+        return f"{_SQLITE}{home(sources.env, sources.folder) / 'regulars.db'}"
+    folder = sources.folder if merged.file is None else merged.file.parent
+    return f"{_SQLITE}{folder / Path(url.removeprefix(_SQLITE)).expanduser()}"
+
+
+def _catalog(file: File, env: Mapping[str, str], prices: Prices) -> Catalog:
+    defaults = Timeouts(
+        connect_s=file.upstream.connect_timeout_s,
+        first_byte_s=file.upstream.first_byte_timeout_s,
+        idle_s=file.upstream.idle_timeout_s,
+        total_s=file.upstream.total_timeout_s,
+    )
+    providers = {
+        slug: _provider(slug, table, env, defaults) for slug, table in file.providers.items()
+    }
+    problems: list[Problem] = []
+    models = {
+        model_id: _model(model_id, table, _Offers(providers, prices, problems))
+        for model_id, table in file.models.items()
+    }
+    if problems:
+        raise ConfigError(problems)
+    return Catalog(models=models)
+
+
+def _provider(
+    slug: str, table: ProviderTable, env: Mapping[str, str], defaults: Timeouts
+) -> Provider:
+    return Provider(
+        slug=slug,
+        name=table.name or slug,
+        dialect=table.dialect,
+        base_url=table.base_url,
+        key=env[table.key_env].strip() if table.key_env else None,
+        headers=table.headers,
+        timeouts=_timeouts(table, defaults),
+        cache_ttl_s=table.cache_ttl_s,
+    )
+
+
+def _timeouts(table: TimesTable, defaults: Timeouts) -> Timeouts:
+    return Timeouts(
+        connect_s=table.connect_timeout_s or defaults.connect_s,
+        first_byte_s=table.first_byte_timeout_s or defaults.first_byte_s,
+        idle_s=table.idle_timeout_s or defaults.idle_s,
+        total_s=table.total_timeout_s or defaults.total_s,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Offers:
+    """What endpoints are made of, and where their problems go."""
+
+    providers: Mapping[str, Provider]
+    prices: Prices
+    problems: list[Problem]
+
+
+def _model(model_id: str, table: ModelTable, offers: _Offers) -> Model:
+    ids = default_ids(model_id, table.endpoints)
+    return Model(
+        id=model_id,
+        name=table.name or model_id,
+        created=table.created,
+        context_length=table.context_length,
+        endpoints=tuple(
+            _endpoint(
+                written,
+                offers,
+                # the place for a problem, the names for the endpoint
+                at=dotted(("models", model_id, "endpoints", index)),
+                names=(ids[index], model_id),
+                context_length=written.context_length or table.context_length,
+            )
+            for index, written in enumerate(table.endpoints)
+        ),
+    )
+
+
+def _endpoint(
+    written: EndpointTable,
+    offers: _Offers,
+    *,
+    at: str,
+    names: tuple[str, str],
+    context_length: int | None,
+) -> Endpoint:
+    provider = offers.providers[written.provider]
+    return Endpoint(
+        id=names[0],
+        model=names[1],
+        provider=replace(provider, timeouts=_timeouts(written, provider.timeouts)),
+        upstream_model=written.upstream_model,
+        price=_price(written, provider, offers, at),
+        capacity=written.capacity,
+        context_length=context_length,
+    )
+
+
+def _price(written: EndpointTable, provider: Provider, offers: _Offers, at: str) -> Price | None:
+    if written.price is None:
+        query = PriceQuery(provider.slug, provider.base_url, written.upstream_model)
+        return offers.prices.of(query)
+    try:
+        return offers.prices.read(_texts(written.price))
+    except ValueError as error:
+        offers.problems.append(
+            Problem(f"{at}.price", None, str(error), "USD per million tokens, as text")
+        )
+        return None
+
+
+def _texts(price: PriceTable) -> dict[str, str]:
+    """The table as it was written: parts that are absent stay absent."""
+    return {key: str(value) for key, value in price.model_dump(exclude_none=True).items()}

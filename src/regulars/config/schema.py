@@ -1,0 +1,250 @@
+"""The file a person writes, `regulars.toml`: every key with its default, unit and bounds.
+
+Only shape and single values are judged here; what needs the rest of the file or the
+environment (a provider's name, a variable) is judged in `references.py`.
+"""
+
+import re
+from decimal import Decimal
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+DIALECTS: Final = ("openai",)
+STORE_SCHEMES: Final = ("sqlite",)
+
+_SLUG: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_MODEL_ID: Final = re.compile(r"[!-~]{1,200}")
+_VARIABLE: Final = re.compile(r"[A-Z_][A-Z0-9_]{0,127}")
+_HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
+_HEADER_VALUE: Final = re.compile(r"[ -~\t]{0,4000}")
+_HTTP_URL: Final = re.compile(r"https?://[^\s/?#]+[^\s?#]*")
+
+
+def _refuse(message: str, fix: str) -> PydanticCustomError:
+    return PydanticCustomError("regulars", "{message}", {"message": message, "fix": fix})
+
+
+def _slug(value: str) -> str:
+    if not _SLUG.fullmatch(value):
+        raise _refuse(
+            "not a provider name", "use small letters, digits, `.`, `_` and `-`, at most 64"
+        )
+    return value
+
+
+def _model_id(value: str) -> str:
+    if not _MODEL_ID.fullmatch(value):
+        raise _refuse("not a model id", "use 1 to 200 visible ASCII characters, like `author/name`")
+    return value
+
+
+def _dialect(value: str) -> str:
+    if value not in DIALECTS:
+        raise _refuse("unknown dialect", f"known today: {', '.join(DIALECTS)}")
+    return value
+
+
+def _http_url(value: str) -> str:
+    if not _HTTP_URL.fullmatch(value):
+        raise _refuse("not an http or https address", 'write it like "https://api.example.com/v1"')
+    return value.rstrip("/")
+
+
+def _variable(value: str) -> str:
+    if not _VARIABLE.fullmatch(value):
+        raise _refuse(
+            "not the name of an environment variable",
+            'put the key into a variable and name that here, like "ALPHA_API_KEY"',
+        )
+    return value
+
+
+def _store_url(value: str) -> str:
+    scheme, separator, rest = value.partition(":///")
+    if scheme not in STORE_SCHEMES or not separator or not rest:
+        raise _refuse("not a store this version knows", 'write it like "sqlite:///regulars.db"')
+    return value
+
+
+def _headers(value: dict[str, str]) -> dict[str, str]:
+    for name, text in value.items():
+        if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(text):
+            raise _refuse(f"header {name!r} cannot be sent", "use visible ASCII and no line breaks")
+    return value
+
+
+Slug = Annotated[str, AfterValidator(_slug)]
+ModelId = Annotated[str, AfterValidator(_model_id)]
+Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+Usd = Annotated[Decimal, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
+ContextLength = Annotated[int, Field(ge=1, le=100_000_000)]
+
+
+class Table(BaseModel):
+    """A table of the file: unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ServerTable(Table):
+    """The public side."""
+
+    host: str = Field("127.0.0.1", min_length=1, description="Address to listen on.")
+    port: int = Field(8787, ge=0, le=65_535, description="TCP port to listen on; 0 picks one.")
+    workers: int = Field(1, ge=1, le=256, description="Processes that serve requests.")
+    header_timeout_s: Seconds = Field(10.0, description="For a request's head to arrive.")
+    body_timeout_s: Seconds = Field(30.0, description="For a request's body to arrive.")
+    header_limit_bytes: int = Field(
+        65_536, ge=1024, le=16_777_216, description="Largest request head."
+    )
+    body_limit_bytes: int = Field(
+        20_000_000, ge=1024, le=2_000_000_000, description="Largest request body."
+    )
+    in_flight_max: int = Field(
+        2000, ge=1, le=1_000_000, description="Requests in work per worker; beyond it: 503."
+    )
+    drain_timeout_s: Seconds = Field(
+        30.0, description="For requests in work to end when the gateway stops."
+    )
+    write_stall_timeout_s: Seconds = Field(
+        60.0, description="A client that takes nothing for this long is cut."
+    )
+    keepalive_comment_s: Seconds = Field(
+        15.0, description="Quiet time in a stream before a comment line is sent."
+    )
+
+
+class UpstreamTable(Table):
+    """Bounds on upstreams; the times may be overridden per provider and per endpoint."""
+
+    connect_timeout_s: Seconds = Field(5.0, description="For the connection and TLS.")
+    first_byte_timeout_s: Seconds = Field(120.0, description="For the first byte of an answer.")
+    idle_timeout_s: Seconds = Field(60.0, description="Between two pieces of an answer.")
+    total_timeout_s: Seconds = Field(600.0, description="For a whole answer.")
+    header_limit_bytes: int = Field(65_536, ge=1024, le=16_777_216, description="Largest head.")
+    body_limit_bytes: int = Field(
+        100_000_000, ge=1024, le=2_000_000_000, description="Largest answer."
+    )
+    buffer_bytes: int = Field(
+        262_144, ge=4096, le=67_108_864, description="Waits for a slow client per stream."
+    )
+    connections_max: int = Field(1000, ge=1, le=100_000, description="Per origin and worker.")
+    idle_connections_max: int = Field(256, ge=0, le=100_000, description="Kept open per origin.")
+    idle_connection_s: Seconds = Field(30.0, description="How long an idle one is kept.")
+    attempts_max: int = Field(4, ge=1, le=32, description="Endpoints one request may try.")
+
+
+class LedgerTable(Table):
+    """How rows reach the store."""
+
+    queue_rows_max: int = Field(
+        50_000, ge=1, le=10_000_000, description="Rows waiting for the store; when full: 503."
+    )
+    batch_rows_max: int = Field(512, ge=1, le=100_000, description="Rows of one transaction.")
+    commit_wait_s: Seconds = Field(2.0, description="How long an answer waits for its row.")
+    retry_s: Seconds = Field(0.5, description="Pause before a failed batch is tried again.")
+
+
+class StoreTable(Table):
+    """Where the ledger and the keys are kept."""
+
+    url: Annotated[str, AfterValidator(_store_url)] | None = Field(
+        None,
+        description="`sqlite:///path`, relative to this file; absent: regulars.db in REGULARS_HOME.",
+    )
+
+
+class TimesTable(Table):
+    """The times of [upstream], overridden."""
+
+    connect_timeout_s: Seconds | None = Field(None, description="Absent: as in [upstream].")
+    first_byte_timeout_s: Seconds | None = Field(None, description="Absent: as in [upstream].")
+    idle_timeout_s: Seconds | None = Field(None, description="Absent: as in [upstream].")
+    total_timeout_s: Seconds | None = Field(None, description="Absent: as in [upstream].")
+
+
+class ProviderTable(TimesTable):
+    """Who runs models, and how to reach them."""
+
+    name: str | None = Field(None, min_length=1, max_length=100, description="As people read it.")
+    dialect: Annotated[str, AfterValidator(_dialect)] = Field(
+        "openai", description="The API it speaks."
+    )
+    base_url: Annotated[str, AfterValidator(_http_url)] = Field(
+        description="Up to and with `/v1`: `/chat/completions` is put behind it."
+    )
+    key_env: Annotated[str, AfterValidator(_variable)] | None = Field(
+        None, description="The environment variable that holds the key; absent: no key is sent."
+    )
+    headers: Annotated[dict[str, str], AfterValidator(_headers)] = Field(
+        default_factory=dict[str, str], description="Sent with every request."
+    )
+    cache_ttl_s: Seconds | None = Field(
+        None, description="How long a prompt stays in its cache; absent: learned."
+    )
+
+
+class PriceTable(Table):
+    """USD per million tokens (`request`: USD per request)."""
+
+    prompt: Usd = Field(description="Fresh input.")
+    completion: Usd = Field(description="Output.")
+    cache_read: Usd | None = Field(None, description="Input read from a cache; absent: prompt.")
+    cache_write: Usd | None = Field(None, description="Input written to one; absent: prompt.")
+    cache_write_1h: Usd | None = Field(None, description="Likewise for 1 h; absent: cache_write.")
+    audio: Usd | None = Field(None, description="Audio input; absent: prompt.")
+    audio_output: Usd | None = Field(None, description="Audio output; absent: completion.")
+    request: Usd | None = Field(None, description="Each request, whatever its size; absent: 0.")
+
+
+class EndpointTable(TimesTable):
+    """One provider's offer of one model."""
+
+    provider: Slug = Field(description="A name under [providers].")
+    upstream_model: str = Field(
+        min_length=1, max_length=300, description="The model as the provider names it."
+    )
+    id: ModelId | None = Field(
+        None, description="Places users, so keep it; absent: `provider/model`."
+    )
+    price: PriceTable | None = Field(None, description="Absent: looked up in genai-prices.")
+    capacity: float = Field(
+        1.0, gt=0, le=1_000_000, allow_inf_nan=False, description="Share of the load it can take."
+    )
+    context_length: ContextLength | None = Field(None, description="Tokens; absent: the model's.")
+
+
+class ModelTable(Table):
+    """One model as clients name it."""
+
+    name: str | None = Field(None, min_length=1, max_length=200, description="Absent: its id.")
+    created: int = Field(0, ge=0, le=2**40, description="When it was released, Unix seconds.")
+    context_length: ContextLength | None = Field(None, description="Tokens; absent: unknown.")
+    endpoints: list[EndpointTable] = Field(
+        min_length=1, max_length=1000, description="Who serves it."
+    )
+
+
+class File(Table):
+    """All of `regulars.toml`."""
+
+    model_config = ConfigDict(title="regulars.toml")
+
+    server: ServerTable = ServerTable()  # pyright: ignore[reportCallIssue] - defaults in Field()
+    upstream: UpstreamTable = UpstreamTable()  # pyright: ignore[reportCallIssue] - likewise
+    ledger: LedgerTable = LedgerTable()  # pyright: ignore[reportCallIssue] - likewise
+    store: StoreTable = StoreTable()  # pyright: ignore[reportCallIssue] - likewise
+    providers: dict[Slug, ProviderTable] = Field(
+        default_factory=dict[str, ProviderTable], max_length=1000, description="By name."
+    )
+    models: dict[ModelId, ModelTable] = Field(
+        default_factory=dict[str, ModelTable], max_length=10_000, description="By id."
+    )
+
+
+def json_schema() -> dict[str, Any]:
+    """Describe the file as a JSON schema, for editors."""
+    schema = File.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

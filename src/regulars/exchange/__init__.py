@@ -1,0 +1,1 @@
+"""The state of one generation from acceptance to its one row."""

@@ -1,0 +1,212 @@
+"""One generation, from acceptance to its one ledger row. Pure: times are arguments.
+
+    accepted ──begin──▶ attempt ──succeed──▶ answered ─┐
+        │                 │  ▲                         ├──finish──▶ ended (the row)
+        │                 └──┴─ fail, begin again      │
+        └──────────────── refused, cancelled ──────────┘
+
+`finish` is called once, whatever happened; a second call is a mistake of ours and says so.
+"""
+
+from dataclasses import dataclass
+
+from regulars.billing.price import cost, estimate, sane
+from regulars.model.catalog import Endpoint
+from regulars.model.errors import GatewayError, UpstreamStatusError
+from regulars.model.generation import Attempt, Generation, Outcome, UsageSource
+from regulars.model.tokens import Usage
+
+CLIENT_LEFT_STATUS = 499
+"""What the ledger shows as status of a request whose client left."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """What is known of a request when it is taken. `at_s` is the monotonic clock's time."""
+
+    id: str
+    created_at_us: int
+    at_s: float
+    account: str
+    key_hash: str
+    model: str
+    streamed: bool
+    prompt_bytes: int
+    end_user: str | None
+    session: str | None
+    app: str | None
+    referer: str | None
+    user_agent: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an upstream gave, wholly or until it was cut. `usage` None: it never said."""
+
+    upstream_id: str | None
+    usage: Usage | None
+    finish_reason: str | None
+    native_finish_reason: str | None
+    content_bytes: int
+
+
+NOTHING = Answer(None, None, None, None, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a generation ended: the outcome, the status the client got, our error code."""
+
+    outcome: Outcome
+    status: int
+    error: str | None = None
+
+
+COMPLETED = End(Outcome.COMPLETED, 200)
+CANCELLED = End(Outcome.CANCELLED, CLIENT_LEFT_STATUS)
+INTERRUPTED = End(Outcome.INTERRUPTED, CLIENT_LEFT_STATUS, "interrupted")
+
+
+def failed(error: GatewayError) -> End:
+    """End with an error the client was told."""
+    return End(Outcome.FAILED, error.status, error.code)
+
+
+def refused(error: GatewayError) -> End:
+    """End before any upstream was asked."""
+    return End(Outcome.REFUSED, error.status, error.code)
+
+
+class Exchange:
+    """The state of one generation."""
+
+    __slots__ = (
+        "_attempt_at_s",
+        "_attempts",
+        "_content_at_s",
+        "_endpoint",
+        "_reason",
+        "_status",
+        "accepted",
+        "ended",
+    )
+
+    def __init__(self, accepted: Accepted) -> None:
+        self.accepted = accepted
+        self._attempts: list[Attempt] = []
+        self._endpoint: Endpoint | None = None
+        self._reason = ""
+        self._attempt_at_s = 0.0
+        self._status: int | None = None
+        self._content_at_s: float | None = None
+        self.ended = False
+        """Its row has been made; there is no second one."""
+
+    @property
+    def tried(self) -> list[str]:
+        """Ids of the endpoints whose attempts failed."""
+        return [attempt.endpoint for attempt in self._attempts]
+
+    @property
+    def has_content(self) -> bool:
+        """Whether content went to the client, after which no other endpoint may be tried."""
+        return self._content_at_s is not None
+
+    def begin(self, endpoint: Endpoint, reason: str, now_s: float) -> None:
+        """Start an attempt."""
+        assert not self.has_content, "no second endpoint once content has left"
+        self._endpoint = endpoint
+        self._reason = reason
+        self._attempt_at_s = now_s
+        self._status = None
+
+    def answered(self, status: int) -> None:
+        """Note the attempt's HTTP status."""
+        self._status = status
+
+    def content(self, now_s: float) -> None:
+        """Note that the first content goes to the client."""
+        if self._content_at_s is None:
+            self._content_at_s = now_s
+
+    def fail(self, error: GatewayError, now_s: float) -> None:
+        """End the attempt with an error."""
+        if isinstance(error, UpstreamStatusError) and error.upstream_status is not None:
+            self._status = error.upstream_status
+        self._close_attempt(error.code, now_s)
+
+    def finish(self, end: End, answer: Answer, now_s: float) -> Generation:
+        """End the generation: its one row, priced.
+
+        An upstream that was asked and never said what it counted is estimated from bytes, as
+        far as there was an answer at all.
+        """
+        assert not self.ended, f"generation {self.accepted.id} has already ended"
+        self.ended = True
+        if self._endpoint is not None and not self._attempt_closed():
+            self._close_attempt(end.error, now_s)
+        usage, source = self._usage(end, answer)
+        accepted, endpoint = self.accepted, self._endpoint
+        price = None if endpoint is None else endpoint.price
+        content_at_s = self._content_at_s
+        return Generation(
+            id=accepted.id,
+            created_at_us=accepted.created_at_us,
+            account=accepted.account,
+            key_hash=accepted.key_hash,
+            outcome=end.outcome,
+            status=end.status,
+            model=accepted.model,
+            streamed=accepted.streamed,
+            end_user=accepted.end_user,
+            session=accepted.session,
+            provider=None if endpoint is None else endpoint.provider.name,
+            endpoint=None if endpoint is None else endpoint.id,
+            upstream_model=None if endpoint is None else endpoint.upstream_model,
+            upstream_id=answer.upstream_id,
+            finish_reason=answer.finish_reason,
+            native_finish_reason=answer.native_finish_reason,
+            usage=usage,
+            usage_source=source,
+            cost=None if usage is None or price is None else cost(usage, price),
+            ttft_ms=None if content_at_s is None else _ms(content_at_s - accepted.at_s),
+            duration_ms=_ms(now_s - accepted.at_s),
+            error=end.error,
+            app=accepted.app,
+            referer=accepted.referer,
+            user_agent=accepted.user_agent,
+            attempts=tuple(self._attempts),
+        )
+
+    def _usage(self, end: End, answer: Answer) -> tuple[Usage | None, UsageSource | None]:
+        if answer.usage is not None:
+            return sane(answer.usage), UsageSource.REPORTED
+        if self._endpoint is None:
+            return None, None
+        # A failure before any content was not billed by anybody we know of; a cut stream was.
+        if end.outcome is Outcome.FAILED and not self.has_content:
+            return None, None
+        return estimate(self.accepted.prompt_bytes, answer.content_bytes), UsageSource.ESTIMATED
+
+    def _attempt_closed(self) -> bool:
+        return self._reason == ""
+
+    def _close_attempt(self, error: str | None, now_s: float) -> None:
+        endpoint = self._endpoint
+        assert endpoint is not None, "an attempt ends that never began"
+        self._attempts.append(
+            Attempt(
+                endpoint=endpoint.id,
+                provider=endpoint.provider.name,
+                reason=self._reason,
+                status=self._status,
+                error=error,
+                started_ms=_ms(self._attempt_at_s - self.accepted.at_s),
+                duration_ms=_ms(now_s - self._attempt_at_s),
+            )
+        )
+        self._reason = ""
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 3)

@@ -1,0 +1,1 @@
+"""Conducts requests: relay.py, and what it needs to speak with the client."""

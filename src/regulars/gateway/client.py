@@ -1,0 +1,38 @@
+"""The client's side as the relay sees it. `http/reply.py` plays it over ASGI."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+
+class ClientGoneError(Exception):
+    """The client left; nobody waits for the rest."""
+
+
+class Client(Protocol):
+    """One waiting client. Writes wait while he reads slowly, so memory stays bounded."""
+
+    @property
+    def gone(self) -> bool:
+        """Whether the connection has ended."""
+        ...
+
+    def on_gone(self, call: Callable[[], None]) -> None:
+        """Have `call` called once when the connection ends; a later call replaces it."""
+        ...
+
+    async def whole(self, generation_id: str, body: bytes) -> None:
+        """Answer 200 with one JSON body."""
+        ...
+
+    async def frames(self, generation_id: str, frames: bytes) -> None:
+        """Send frames of a stream; the first ones bring the status line with them."""
+        ...
+
+    async def end(self, frames: bytes) -> None:
+        """Send the stream's last frames."""
+        ...
+
+    @property
+    def started(self) -> bool:
+        """Whether the status line has gone out: errors are frames from then on."""
+        ...

@@ -1,0 +1,364 @@
+"""Conducts one generation: choose, ask, pass on, settle. Read `Relay.chat` from top to bottom.
+
+Every path ends in `_settle`, and so in exactly one ledger row. It runs in the request's own
+task, which the server does not end when the client leaves.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from regulars.config.settings import Settings
+from regulars.exchange.exchange import (
+    CANCELLED,
+    COMPLETED,
+    INTERRUPTED,
+    NOTHING,
+    Accepted,
+    Answer,
+    End,
+    Exchange,
+    failed,
+    refused,
+)
+from regulars.gateway.client import Client, ClientGoneError
+from regulars.gateway.quiet import QuietTimer
+from regulars.gateway.routes import EndpointRoute
+from regulars.ledger.writer import LedgerWriter
+from regulars.model.catalog import Model
+from regulars.model.errors import (
+    GatewayError,
+    InternalError,
+    UnavailableError,
+    UpstreamClosedError,
+    UpstreamError,
+)
+from regulars.model.generation import Generation
+from regulars.providers.openai.failure import ERROR_BODY_BYTES_MAX, read_failure
+from regulars.providers.openai.request import encode
+from regulars.providers.openai.stream import StreamReader
+from regulars.providers.openai.whole import read_whole
+from regulars.routing.keys import StickyKeys
+from regulars.routing.warmhrw import Choice, Router
+from regulars.upstream.client import Response, Upstream
+from regulars.wire.answers import Label, error_frame, usage_frame, usage_json
+from regulars.wire.chat import ChatRequest
+from regulars.wire.sse import DONE, KEEPALIVE
+
+log = logging.getLogger("regulars.relay")
+
+BYTES_PER_TOKEN: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One accepted chat request with all that was found out about it."""
+
+    accepted: Accepted
+    request: ChatRequest
+    model: Model
+    keys: StickyKeys
+
+
+@dataclass(slots=True)
+class _Conduct:
+    """What one generation's steps hand to each other."""
+
+    call: Call
+    client: Client
+    exchange: Exchange
+    response: Response | None = None
+    choice: Choice | None = None
+    answer: Answer = NOTHING
+
+
+class Relay:
+    """Takes calls to upstreams and back. One per process."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        upstream: Upstream,
+        routes: Mapping[str, EndpointRoute],
+        router: Router,
+        writer: LedgerWriter,
+    ) -> None:
+        self._attempts_max = settings.upstream.attempts_max
+        self._keepalive_s = settings.server.keepalive_comment_s
+        self._in_flight_max = settings.server.in_flight_max
+        self._rows_max = settings.ledger.queue_rows_max
+        self._upstream = upstream
+        self._routes = routes
+        self._router = router
+        self._writer = writer
+        self.in_flight = 0
+        self._idle: asyncio.Event | None = None
+
+    def admit(self) -> None:
+        """Refuse at once what cannot be served or recorded now.
+
+        Raises:
+            UnavailableError: too many requests in flight, or too many rows wait for the store.
+        """
+        if self.in_flight >= self._in_flight_max:
+            raise UnavailableError(
+                f"{self.in_flight} requests are in flight, as many as [server] in_flight_max "
+                "allows; try again shortly",
+                retry_after_s=1.0,
+            )
+        if self._writer.waiting + self.in_flight >= self._rows_max:
+            raise UnavailableError(
+                "the ledger's store is away and its queue is full; try again shortly",
+                retry_after_s=5.0,
+            )
+
+    async def chat(self, call: Call, client: Client) -> None:
+        """Serve one call to its end.
+
+        Raises:
+            GatewayError: it failed and nothing has been sent: the answer is still to be written.
+        """
+        conduct = _Conduct(call, client, Exchange(call.accepted))
+        client.on_gone(lambda: _cancel(conduct))
+        self.in_flight += 1
+        try:
+            await self._serve(conduct)
+        except ClientGoneError:
+            await self._settle(conduct, CANCELLED)
+        except GatewayError as error:
+            end = failed(error) if conduct.exchange.tried else refused(error)
+            await self._close(conduct, end, error)
+        except asyncio.CancelledError:
+            # Only the end of a drain cancels us. The client is told, as far as there is time.
+            error = UnavailableError("the gateway is stopping; send the request again")
+            await self._close(conduct, INTERRUPTED, error)
+        except Exception:
+            # The top of the request's task: even a mistake of ours leaves its row.
+            log.exception("relay_mistake generation_id=%s", call.accepted.id)
+            error = InternalError("the gateway made a mistake; its log tells more by this id")
+            await self._close(conduct, failed(error), error)
+        finally:
+            if conduct.response is not None:
+                conduct.response.close()
+            self.in_flight -= 1
+            if self._idle is not None and not self.in_flight:
+                self._idle.set()
+
+    async def wait_idle(self, timeout_s: float) -> bool:
+        """Wait until nothing is in flight; False when the time is up first."""
+        if not self.in_flight:
+            return True
+        self._idle = asyncio.Event()
+        try:
+            await asyncio.wait_for(self._idle.wait(), timeout_s)
+        except TimeoutError:
+            return False
+        return True
+
+    async def _close(self, conduct: _Conduct, end: End, error: GatewayError) -> None:
+        """Settle what went wrong and tell the client, in the form that is still open."""
+        if not conduct.exchange.ended:
+            await self._settle(conduct, end)
+        if not conduct.client.started:
+            raise error
+        await conduct.client.end(_error_frames(conduct, error))
+
+    async def _serve(self, conduct: _Conduct) -> None:
+        """Try endpoints in the router's order until one answers."""
+        call, exchange = conduct.call, conduct.exchange
+        last: UpstreamError | None = None
+        while len(exchange.tried) < self._attempts_max:
+            conduct.choice = choice = self._router.choose(
+                call.model.endpoints,
+                call.keys,
+                prompt_tokens=call.accepted.prompt_bytes // BYTES_PER_TOKEN,
+                now_s=time.monotonic(),
+                tried=exchange.tried,
+            )
+            if choice is None:
+                break
+            exchange.begin(choice.endpoint, choice.reason, time.monotonic())
+            try:
+                if call.request.stream:
+                    await self._stream(conduct, choice)
+                else:
+                    await self._whole(conduct, choice)
+            except UpstreamError as error:
+                last = error
+                self._give_up(conduct, choice, error)
+                if exchange.has_content or not error.retryable:
+                    break
+            else:
+                return
+        raise last or UnavailableError(f"model {call.model.id!r} has no endpoint to try")
+
+    async def _whole(self, conduct: _Conduct, choice: Choice) -> None:
+        response = await self._ask(conduct, choice)
+        await response.head()
+        body = await _read_all(response)
+        conduct.exchange.answered(response.status)
+        provider = choice.endpoint.provider.name
+        if response.status != 200:
+            raise _failure(provider, response, body)
+        answer = read_whole(provider, body)
+        response.close()
+        conduct.answer = Answer(
+            answer.upstream_id,
+            answer.usage,
+            answer.finish_reason,
+            answer.native_finish_reason,
+            answer.content_bytes,
+        )
+        conduct.exchange.content(time.monotonic())
+        row = await self._settle(conduct, COMPLETED)
+        assert row.usage is not None, "a completed generation has usage, if only an estimate"
+        label = _label(conduct.call, choice)
+        await conduct.client.whole(row.id, answer.render(label, usage_json(row.usage, row.cost)))
+
+    async def _stream(self, conduct: _Conduct, choice: Choice) -> None:
+        client, exchange = conduct.client, conduct.exchange
+        generation_id = exchange.accepted.id
+        label = _label(conduct.call, choice)
+        reader = StreamReader(label)
+        response = await self._ask(conduct, choice)
+        quiet = QuietTimer(self._keepalive_s)
+        quiet.waiting_for = response
+        try:
+            while not await response.head():
+                await client.frames(generation_id, KEEPALIVE)
+            exchange.answered(response.status)
+            if response.status != 200:
+                raise _failure(choice.endpoint.provider.name, response, await _read_all(response))
+            while (piece := await response.read()) != b"":
+                if piece is None:
+                    await client.frames(generation_id, KEEPALIVE)
+                    continue
+                frames = reader.feed(piece)
+                if frames:
+                    exchange.content(time.monotonic())
+                    await client.frames(generation_id, frames)
+                if reader.error is not None:
+                    raise reader.error
+                if reader.done:
+                    break
+            await self._end_stream(conduct, reader, label)
+        finally:
+            quiet.stop()
+            conduct.answer = _stream_answer(reader)
+
+    async def _end_stream(self, conduct: _Conduct, reader: StreamReader, label: Label) -> None:
+        rest = reader.end()
+        if reader.error is not None:
+            raise reader.error
+        if not reader.done and reader.finish_reason is None:
+            raise UpstreamClosedError(f"{label.provider} ended its stream in the middle")
+        conduct.answer = _stream_answer(reader)
+        conduct.exchange.content(time.monotonic())
+        row = await self._settle(conduct, COMPLETED)
+        usage = None if row.usage is None else usage_json(row.usage, row.cost)
+        await conduct.client.frames(row.id, rest + usage_frame(label, usage))
+        await conduct.client.end(DONE)
+
+    async def _ask(self, conduct: _Conduct, choice: Choice) -> Response:
+        route = self._routes[choice.endpoint.id]
+        if conduct.client.gone:
+            raise ClientGoneError
+        response = await self._upstream.send(
+            route.upstream, encode(conduct.call.request, route.upstream_model)
+        )
+        conduct.response = response
+        if conduct.client.gone:  # left while we connected, when there was nothing to cancel yet
+            raise ClientGoneError
+        return response
+
+    def _give_up(self, conduct: _Conduct, choice: Choice, error: UpstreamError) -> None:
+        now_s = time.monotonic()
+        conduct.exchange.fail(error, now_s)
+        self._router.failed(choice, now_s)
+        if conduct.response is not None:
+            conduct.response.close()
+            conduct.response = None
+        log.warning(
+            "attempt_failed generation_id=%s endpoint=%s code=%s message=%r",
+            conduct.call.accepted.id,
+            choice.endpoint.id,
+            error.code,
+            error.message,
+        )
+
+    async def _settle(self, conduct: _Conduct, end: End) -> Generation:
+        """Make the row and wait, within the configured bound, until it is durable."""
+        row = self._finish(conduct, end)
+        await self._writer.settle(row)
+        return row
+
+    def _finish(self, conduct: _Conduct, end: End) -> Generation:
+        now_s = time.monotonic()
+        row = conduct.exchange.finish(end, conduct.answer, now_s)
+        if conduct.choice is not None:
+            if end is COMPLETED and row.usage is not None:
+                self._router.answered(conduct.choice, conduct.call.keys, row.usage, now_s)
+            elif end is CANCELLED or end is INTERRUPTED:
+                self._router.failed(conduct.choice, now_s)
+        return row
+
+
+def _cancel(conduct: _Conduct) -> None:
+    if conduct.response is not None:
+        conduct.response.cancel(ClientGoneError())
+
+
+def _label(call: Call, choice: Choice) -> Label:
+    accepted = call.accepted
+    return Label(
+        id=accepted.id,
+        created=accepted.created_at_us // 1_000_000,
+        model=call.model.id,
+        provider=choice.endpoint.provider.name,
+    )
+
+
+async def _read_all(response: Response) -> bytes:
+    """Read the whole body; its size is bounded by the upstream client."""
+    first = await response.read()
+    assert first is not None, "nobody nudges a whole answer"
+    if not first:
+        return b""
+    pieces = [first]
+    while piece := await response.read():
+        pieces.append(piece)
+    return first if len(pieces) == 1 else b"".join(pieces)
+
+
+def _failure(provider: str, response: Response, body: bytes) -> UpstreamError:
+    retry_after = response.headers.get(b"retry-after")
+    return read_failure(
+        provider, response.status, body[:ERROR_BODY_BYTES_MAX], retry_after=retry_after
+    )
+
+
+def _stream_answer(reader: StreamReader) -> Answer:
+    return Answer(
+        reader.upstream_id,
+        reader.usage,
+        reader.finish_reason,
+        reader.native_finish_reason,
+        reader.content_bytes,
+    )
+
+
+def _error_frames(conduct: _Conduct, error: GatewayError) -> bytes:
+    choice = conduct.choice
+    provider = "" if choice is None else choice.endpoint.provider.name
+    accepted = conduct.call.accepted
+    label = Label(
+        id=accepted.id,
+        created=accepted.created_at_us // 1_000_000,
+        model=conduct.call.model.id,
+        provider=provider,
+    )
+    return error_frame(label, status=error.status, code=error.code, message=error.message)

@@ -1,0 +1,55 @@
+"""What every JSON handler shares: its dependencies, the caller, rendering, errors."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from regulars.http.auth import Authenticator
+from regulars.http.errors import error_body
+from regulars.model.caller import ApiKey
+from regulars.model.catalog import Catalog
+from regulars.model.errors import GatewayError, UnavailableError
+from regulars.stores.base import Reports, StoreError
+
+Handler = Callable[[Request, ApiKey], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """What handlers read from."""
+
+    auth: Authenticator
+    reports: Reports
+    catalog: Catalog
+    now: Callable[[], datetime]
+
+
+def json_response(value: Any, status: int = 200) -> Response:
+    """Render a value, money exact."""
+    return Response(msgspec.json.encode(value), status, media_type="application/json")
+
+
+def with_key(api: Api, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+    """Wrap a handler: find the key first, turn errors into answers."""
+
+    async def handle(request: Request) -> Response:
+        try:
+            header = request.headers.get("authorization")
+            key = await api.auth.caller(None if header is None else header.encode("latin-1"))
+            return await handler(request, key)
+        except GatewayError as error:
+            return error_response(error)
+        except StoreError as exc:
+            return error_response(UnavailableError(f"the store cannot answer now: {exc}"))
+
+    return handle
+
+
+def error_response(error: GatewayError) -> Response:
+    """Render OpenRouter's error object as a response."""
+    return Response(error_body(error), error.status, media_type="application/json")

@@ -1,0 +1,89 @@
+"""Who is calling: the key's digest, looked up through a small cache."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final
+
+from regulars.model.caller import ApiKey, Role, key_hash
+from regulars.model.errors import ForbiddenError, UnauthenticatedError, UnavailableError
+from regulars.stores.base import Keys, StoreError
+
+CACHE_S: Final = 5.0
+"""How long a looked-up key is believed: a disabled key works that much longer at most."""
+STALE_S: Final = 600.0
+"""How long a known key goes on working while the store is away."""
+CACHE_KEYS_MAX: Final = 10_000
+KEY_BYTES_MAX: Final = 512
+
+_HOWTO: Final = 'send the header "Authorization: Bearer sk-reg-…"'
+
+
+class Authenticator:
+    """Finds the key of a request. Keeps digests only, never secrets."""
+
+    def __init__(self, keys: Keys, clock: Callable[[], float]) -> None:
+        self._keys = keys
+        self._clock = clock
+        self._known: OrderedDict[str, tuple[ApiKey | None, float]] = OrderedDict()
+
+    async def caller(self, authorization: bytes | None) -> ApiKey:
+        """Return the key that the header holds.
+
+        Raises:
+            UnauthenticatedError: none, unknown or disabled.
+            UnavailableError: the store cannot be asked and the key is not known from before.
+        """
+        if authorization is None:
+            raise UnauthenticatedError(f"no API key; {_HOWTO}")
+        scheme, _, secret = authorization.partition(b" ")
+        secret = secret.strip()
+        if scheme.lower() != b"bearer" or not secret or len(secret) > KEY_BYTES_MAX:
+            raise UnauthenticatedError(f"the authorization header is not a Bearer key; {_HOWTO}")
+        digest = key_hash(secret.decode("latin-1"))
+        known = self._known.get(digest)
+        if known is not None and self._clock() - known[1] < CACHE_S:
+            key = known[0]
+        else:
+            key = await self._look_up(digest, known)
+        if key is None:
+            raise UnauthenticatedError("this API key is not known here; check it, or create one")
+        if key.disabled:
+            raise UnauthenticatedError(f"API key {key.label} is disabled")
+        return key
+
+    async def _look_up(
+        self, digest: str, known: tuple[ApiKey | None, float] | None
+    ) -> ApiKey | None:
+        try:
+            key = await asyncio.to_thread(self._keys.find_key, digest)
+        except StoreError as exc:
+            if known is not None and self._clock() - known[1] < STALE_S:
+                return known[0]
+            raise UnavailableError(
+                "the store of keys cannot be asked now; try again shortly", retry_after_s=2.0
+            ) from exc
+        self._known[digest] = (key, self._clock())
+        self._known.move_to_end(digest)
+        if len(self._known) > CACHE_KEYS_MAX:
+            self._known.popitem(last=False)
+        return key
+
+
+def require_inference(key: ApiKey) -> ApiKey:
+    """Let inference keys through."""
+    if key.role is not Role.INFERENCE:
+        raise ForbiddenError(
+            f"API key {key.label} is a management key and may not chat; use an inference key"
+        )
+    return key
+
+
+def require_management(key: ApiKey) -> ApiKey:
+    """Let management keys through."""
+    if key.role is not Role.MANAGEMENT:
+        raise ForbiddenError(
+            f"API key {key.label} is an inference key; reports need a management key "
+            "(regulars keys create --management)"
+        )
+    return key

@@ -1,0 +1,49 @@
+"""Reads a request's body within its bounds."""
+
+from collections.abc import Mapping
+
+from regulars.gateway.client import ClientGoneError
+from regulars.http.asgi import Receive
+from regulars.model.errors import CallerError, PayloadTooLargeError, UnsupportedMediaError
+
+
+async def read_body(receive: Receive, headers: Mapping[bytes, bytes], limit_bytes: int) -> bytes:
+    """Return the whole body. How long it may take is `http/server.py`'s business.
+
+    Raises:
+        PayloadTooLargeError: over the limit, told as early as the headers show it.
+        UnsupportedMediaError: a compressed body.
+        ClientGoneError: the client left before it was whole.
+    """
+    encoding = headers.get(b"content-encoding")
+    if encoding is not None and encoding.strip().lower() != b"identity":
+        raise UnsupportedMediaError(
+            f"content-encoding: {encoding.decode('latin-1')[:40]!r} is not read here; "
+            "send the body uncompressed"
+        )
+    length = headers.get(b"content-length")
+    if length is not None and (not length.isdigit() or int(length) > limit_bytes):
+        raise _too_large(limit_bytes)
+    pieces: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGoneError
+        piece: bytes = message["body"]
+        size += len(piece)
+        if size > limit_bytes:
+            raise _too_large(limit_bytes)
+        if not message["more_body"]:
+            break
+        pieces.append(piece)
+    body = b"".join((*pieces, piece)) if pieces else piece
+    if not body:
+        raise CallerError('body: is empty; send {"model": …, "messages": […]}')
+    return body
+
+
+def _too_large(limit_bytes: int) -> PayloadTooLargeError:
+    return PayloadTooLargeError(
+        f"body: is over {limit_bytes} bytes, the limit here ([server] body_limit_bytes)"
+    )

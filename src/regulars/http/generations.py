@@ -1,0 +1,66 @@
+"""GET /generation and /generations: single requests, looked up and listed."""
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from regulars.http import query
+from regulars.http.api import Api, Handler, json_response
+from regulars.model.caller import ApiKey, Role
+from regulars.model.errors import CallerError, ForbiddenError, NotFoundError
+from regulars.stores.base import Filter
+from regulars.wire.views import generation_view
+
+_LIST_PARAMS = frozenset(
+    {"user", "model", "provider", "api_key_hash", "from", "to", "limit", "cursor"}
+)
+
+
+def get_generation(api: Api) -> Handler:
+    """`GET /generation?id=`: any key of the account; inference keys see only their own."""
+
+    async def handle(request: Request, key: ApiKey) -> Response:
+        query.only(request.query_params, frozenset({"id"}))
+        wanted = query.text(request.query_params, "id")
+        if wanted is None:
+            raise CallerError("id: is missing; send ?id=gen-…")
+        row = await run_in_threadpool(api.reports.generation, wanted)
+        if row is None or row.account != key.account:
+            raise NotFoundError(f"generation {wanted[:80]!r} is not known")
+        if key.role is not Role.MANAGEMENT and row.key_hash != key.hash:
+            raise ForbiddenError(
+                f"generation {wanted!r} belongs to another API key; use that one "
+                "or a management key"
+            )
+        return json_response({"data": generation_view(row)})
+
+    return handle
+
+
+def list_generations(api: Api) -> Handler:
+    """`GET /generations`: newest first; inference keys see only their own."""
+
+    async def handle(request: Request, key: ApiKey) -> Response:
+        params = request.query_params
+        query.only(params, _LIST_PARAMS)
+        span = query.span(params)
+        own = None if key.role is Role.MANAGEMENT else key.hash
+        where = Filter(
+            account=key.account,
+            user=query.user(params),
+            model=query.text(params, "model"),
+            provider=query.text(params, "provider"),
+            key_hash=own or query.text(params, "api_key_hash"),
+            from_us=span.from_us,
+            to_us=span.to_us,
+        )
+        rows, cursor = await run_in_threadpool(
+            api.reports.generations,
+            where,
+            limit=query.limit(params),
+            before=query.text(params, "cursor"),
+        )
+        page = [generation_view(row) for row in rows]
+        return json_response({"data": page, "next_cursor": cursor})
+
+    return handle

@@ -1,0 +1,123 @@
+"""Reads query parameters: what they mean, and precise words when they mean nothing."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
+
+from regulars.identity.name import USER_LENGTH_MAX, accept_name
+from regulars.model.errors import CallerError
+
+LIMIT_MAX: Final = 100
+LIMIT_DEFAULT: Final = 50
+_TEXT_CHARS_MAX: Final = 512
+_DAY: Final = timedelta(days=1)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A half-open time range in microseconds since 1970; None is open."""
+
+    from_us: int | None = None
+    to_us: int | None = None
+
+
+def only(params: Mapping[str, str], allowed: frozenset[str]) -> None:
+    """Refuse parameters nobody reads: a misspelt filter must not widen an answer.
+
+    Raises:
+        CallerError: names the unknown one and the known ones.
+    """
+    for name in params:
+        if name not in allowed:
+            known = ", ".join(sorted(allowed))
+            raise CallerError(f"query: {name[:50]!r} is not known here; known: {known}")
+
+
+def text(params: Mapping[str, str], name: str) -> str | None:
+    """Return a bounded text, None when absent or empty."""
+    value = params.get(name)
+    if not value:
+        return None
+    if len(value) > _TEXT_CHARS_MAX:
+        raise CallerError(f"{name}: has {len(value)} characters; send at most {_TEXT_CHARS_MAX}")
+    return value
+
+
+def user(params: Mapping[str, str]) -> str | None:
+    """Return the end user asked for, in the form in which the ledger keeps it."""
+    value = params.get("user")
+    if value is None:
+        return None
+    return accept_name(value, field="user", length_max=USER_LENGTH_MAX)
+
+
+def limit(params: Mapping[str, str], *, default: int = LIMIT_DEFAULT, most: int = LIMIT_MAX) -> int:
+    """Return the page size."""
+    value = params.get("limit")
+    if value is None:
+        return default
+    if not (value.isascii() and value.isdigit() and 1 <= int(value[:9]) <= most):
+        raise CallerError(f"limit: {value[:20]!r} is not a whole number from 1 to {most}")
+    return int(value)
+
+
+def span(params: Mapping[str, str]) -> Span:
+    """Return the range of `from` and `to`.
+
+    Both take a date or an ISO time (UTC unless it names an offset). A date in `to` means that
+    whole day; a time in `to` is the first moment left out.
+    """
+    begin = _moment(params, "from", whole_day=False)
+    end = _moment(params, "to", whole_day=True)
+    if begin is not None and end is not None and begin > end:
+        raise CallerError("from: is after to; swap them")
+    return Span(None if begin is None else _us(begin), None if end is None else _us(end))
+
+
+def day(params: Mapping[str, str], name: str) -> Span | None:
+    """Return the range of one UTC day, None when absent."""
+    value = params.get(name)
+    if value is None:
+        return None
+    begin = datetime.combine(_date(value, name), datetime.min.time(), UTC)
+    return Span(_us(begin), _us(begin + _DAY))
+
+
+def completed_days(now: datetime, *, count: int) -> Span:
+    """Return the range of the last `count` whole UTC days before today."""
+    today = datetime.combine(now.astimezone(UTC).date(), datetime.min.time(), UTC)
+    return Span(_us(today - count * _DAY), _us(today))
+
+
+def _moment(params: Mapping[str, str], name: str, *, whole_day: bool) -> datetime | None:
+    value = params.get(name)
+    if value is None:
+        return None
+    if len(value) == 10:
+        begin = datetime.combine(_date(value, name), datetime.min.time(), UTC)
+        return begin + _DAY if whole_day else begin
+    try:
+        # A plus sign in a query string arrives as a space.
+        moment = datetime.fromisoformat(value.replace(" ", "+") if "T" in value else value)
+    except ValueError as exc:
+        raise CallerError(
+            f"{name}: {value[:40]!r} is neither a date (2026-01-31) nor an ISO time "
+            "(2026-01-31T12:00:00Z)"
+        ) from exc
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+
+
+def _date(value: str, name: str) -> date:
+    try:
+        parsed = date.fromisoformat(value)
+    except ValueError as exc:
+        raise CallerError(f"{name}: {value[:40]!r} is not a date like 2026-01-31") from exc
+    if parsed.year > 9998 or parsed.year < 1970:
+        raise CallerError(f"{name}: {value[:40]!r} is outside the years 1970 to 9998")
+    return parsed
+
+
+def _us(moment: datetime) -> int:
+    return (moment - _EPOCH) // timedelta(microseconds=1)

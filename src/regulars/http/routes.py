@@ -1,0 +1,67 @@
+"""The table of JSON routes. Every route needs a key unless it stands under OPEN."""
+
+from collections.abc import Callable
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from regulars.http.activity import get_activity
+from regulars.http.api import Api, Handler, error_response, with_key
+from regulars.http.catalog import list_endpoints, list_models
+from regulars.http.generations import get_generation, list_generations
+from regulars.http.keys import get_key
+from regulars.model.errors import MethodNotAllowedError, NotFoundError
+
+BASES: Final = ("/api/v1", "/v1")
+CHAT_PATH: Final = "/chat/completions"
+
+WITH_KEY: Final[dict[str, Callable[[Api], Handler]]] = {
+    "/generation": get_generation,
+    "/generations": list_generations,
+    "/activity": get_activity,
+    "/key": get_key,
+    "/auth/key": get_key,
+}
+OPEN: Final = frozenset({"/models", "/models/{model:path}/endpoints", "/healthz", "/readyz"})
+"""Routes that answer without a key (the pages have their own login)."""
+
+
+def api_routes(api: Api, *, ready: Callable[[], bool]) -> list[BaseRoute]:
+    """Build the routes of the JSON API, without chat, which has a way of its own."""
+
+    async def models(_request: Request) -> Response:
+        return list_models(api)
+
+    async def endpoints(request: Request) -> Response:
+        return list_endpoints(api, request)
+
+    async def healthz(_request: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    async def readyz(_request: Request) -> Response:
+        if ready():
+            return JSONResponse({"status": "ready"})
+        return JSONResponse({"status": "not ready"}, 503)
+
+    routes: list[BaseRoute] = [Route("/healthz", healthz), Route("/readyz", readyz)]
+    for base in BASES:
+        routes += [
+            Route(base + path, with_key(api, handler(api))) for path, handler in WITH_KEY.items()
+        ]
+        routes += [
+            Route(base + "/models", models),
+            Route(base + "/models/{model:path}/endpoints", endpoints),
+        ]
+    return routes
+
+
+async def not_found(request: Request, _exc: Exception) -> Response:
+    """Answer a path nobody serves."""
+    return error_response(NotFoundError(f"path {request.url.path[:200]!r} is not served here"))
+
+
+async def method_not_allowed(request: Request, _exc: Exception) -> Response:
+    """Answer a method the path does not know."""
+    return error_response(MethodNotAllowedError(f"method {request.method}: not allowed here"))

@@ -1,0 +1,194 @@
+"""The public port: uvicorn's HTTP protocol plus the bounds it lacks.
+
+uvicorn itself waits for ever for a slow head or body and for a reader that takes nothing, and
+reports a client that left only to who asks. Nothing here runs per chunk.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final
+
+from typing_extensions import override
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from regulars.config.settings import ServerSettings
+from regulars.http.errors import error_body
+from regulars.model.errors import (
+    CallerError,
+    GatewayError,
+    HeadersTooLargeError,
+    RequestTimeoutError,
+)
+
+CONNECTION: Final = "regulars.connection"
+"""Where a request's scope holds its connection."""
+
+BODY_BYTES_PER_S_MIN: Final = 65_536
+"""A body may take `body_timeout_s` and a second more for each so many bytes."""
+
+_Loop = asyncio.AbstractEventLoop
+
+
+class EdgeProtocol(HttpToolsProtocol):
+    """One client connection. `settings` is set by `edge_protocol`."""
+
+    settings: ServerSettings
+
+    def __init__(
+        self, config: Any, server_state: Any, app_state: dict[str, Any], _loop: _Loop | None = None
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self.gone = False
+        self.on_gone: Callable[[], None] | None = None
+        self._head_bytes = 0
+        self._body_bytes = 0
+        self._in_head = True
+        self._in_body = False
+        self._refused = False
+        self._arrival: asyncio.TimerHandle | None = None
+        self._stall: asyncio.TimerHandle | None = None
+
+    # --- connection
+
+    @override
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._expect(self.settings.header_timeout_s)
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.gone = True
+        self._expect(None)
+        self._clear_stall()
+        super().connection_lost(exc)
+        if self.on_gone is not None:
+            call, self.on_gone = self.on_gone, None
+            call()
+
+    # --- what the client sends
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        if self._in_head:
+            self._head_bytes += len(data)
+        super().data_received(data)
+        if self._in_head:
+            if self._head_bytes > self.settings.header_limit_bytes:
+                self._refuse(self._head_too_large())
+            elif self._head_bytes and self._arrival is None:
+                self._expect(self.settings.header_timeout_s)
+        elif self._in_body and self._arrival is None:
+            self._expect(self.settings.body_timeout_s)
+
+    @override
+    def on_message_begin(self) -> None:
+        self._in_head = True
+        super().on_message_begin()
+        self.scope[CONNECTION] = self  # type: ignore[typeddict-unknown-key]
+
+    @override
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        self._in_body = True
+        self._body_bytes = 0
+        self._expect(None)
+        if self._head_bytes > self.settings.header_limit_bytes and self._head_size() > (
+            self.settings.header_limit_bytes
+        ):
+            self._refuse(self._head_too_large())
+            return
+        self._head_bytes = 0
+        super().on_headers_complete()
+
+    @override
+    def on_body(self, body: bytes) -> None:
+        self._body_bytes += len(body)
+        if not self._refused:
+            super().on_body(body)
+
+    @override
+    def on_message_complete(self) -> None:
+        self._in_body = False
+        self._in_head = True
+        self._expect(None)
+        if not self._refused:
+            super().on_message_complete()
+
+    @override
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(CallerError("request: is not valid HTTP/1.1"))
+
+    # --- what the client takes
+
+    @override
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._stall is None:
+            self._stall = self.loop.call_later(
+                self.settings.write_stall_timeout_s, self.transport.abort
+            )
+
+    @override
+    def resume_writing(self) -> None:
+        self._clear_stall()
+        super().resume_writing()
+
+    # --- bounds
+
+    def _expect(self, within_s: float | None) -> None:
+        if self._arrival is not None:
+            self._arrival.cancel()
+            self._arrival = None
+        if within_s is not None:
+            self._arrival = self.loop.call_later(within_s, self._late, within_s)
+
+    def _late(self, waited_s: float) -> None:
+        self._arrival = None
+        if self._in_body:
+            allowed_s = self.settings.body_timeout_s + self._body_bytes / BODY_BYTES_PER_S_MIN
+            if allowed_s > waited_s:
+                rest_s = allowed_s - waited_s
+                self._arrival = self.loop.call_later(rest_s, self._late, allowed_s)
+                return
+            what = f"body did not arrive within {waited_s:.3g} s"
+        elif not self._head_bytes:
+            self.transport.close()  # connected and said nothing
+            return
+        else:
+            what = f"head did not arrive within {waited_s:.3g} s"
+        self._refuse(RequestTimeoutError(f"request: {what}; send it faster"))
+
+    def _refuse(self, error: GatewayError) -> None:
+        """Answer an error that comes before or instead of the application, and close."""
+        self._refused = True
+        if self.transport.is_closing():
+            return
+        # uvicorn leaves `cycle` None until the first request's head is whole.
+        cycle: Any = self.cycle
+        if cycle is None or cycle.response_complete or not cycle.response_started:
+            body = error_body(error)
+            self.transport.write(
+                STATUS_LINE[error.status]
+                + b"content-type: application/json\r\nconnection: close\r\n"
+                + b"content-length: %d\r\n\r\n" % len(body)
+                + body
+            )
+        self.transport.close()
+
+    def _head_too_large(self) -> HeadersTooLargeError:
+        limit = self.settings.header_limit_bytes
+        return HeadersTooLargeError(f"request: its head is over {limit} bytes; send less of it")
+
+    def _head_size(self) -> int:
+        fields = sum(len(name) + len(value) + 4 for name, value in self.headers)
+        return len(self.url) + fields
+
+    def _clear_stall(self) -> None:
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
+
+
+def edge_protocol(settings: ServerSettings) -> type[EdgeProtocol]:
+    """Make the protocol class for uvicorn's `http` option."""
+    return type("ConfiguredEdgeProtocol", (EdgeProtocol,), {"settings": settings})

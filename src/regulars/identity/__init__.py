@@ -1,0 +1,1 @@
+"""Who the end user is, and what may stand in an id."""

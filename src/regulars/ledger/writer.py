@@ -1,0 +1,164 @@
+"""From the event loop to the store: rows queue up, one thread commits them in groups.
+
+While a commit waits for the disk the next rows gather, so batches grow with the load by
+themselves. The loop's thread submits and is told; the writer's thread takes, commits and
+retries; between them stand a deque and an event, both safe without a lock of ours.
+"""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from regulars.config.settings import LedgerSettings
+from regulars.ledger.commit import Committer, Entry
+from regulars.ledger.spool import HasSpoolPath
+from regulars.model.generation import Generation
+from regulars.stores.base import Ledger, RowError, StoreError
+
+RESERVE_ROWS: Final = 10_000
+"""Room beyond `queue_rows_max` for requests accepted just before the queue was full."""
+
+STOP_WAIT_S: Final = 15.0
+"""How long stop waits for the thread: a locked store gives up after its own, shorter, time."""
+
+logger = logging.getLogger("regulars.ledger")
+
+
+class LedgerFullError(StoreError):
+    """So many rows wait for the store that no more fit; ask `has_room` before accepting work."""
+
+
+class LedgerWriter:
+    """Takes finished generations and makes them durable, in order, whatever the store does.
+
+    All methods belong to the event loop's thread. `spool` is the prefix of the files that take
+    what is unwritten at stop; by default the store names it, and without one such rows are lost
+    (and logged).
+    """
+
+    def __init__(
+        self, ledger: Ledger, settings: LedgerSettings, *, spool: Path | None = None
+    ) -> None:
+        if spool is None and isinstance(ledger, HasSpoolPath):
+            spool = ledger.spool_path
+        self._settings = settings
+        self._queue: deque[Entry] = deque()
+        self._waiting = 0
+        self._drained: asyncio.Future[None] | None = None
+        self._deadlines: deque[tuple[float, asyncio.Future[bool]]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._committer = Committer(ledger, settings, self._queue, tell=self._tell, spool=spool)
+
+    @property
+    def waiting(self) -> int:
+        """Rows submitted and not yet known to be durable."""
+        return self._waiting
+
+    def start(self) -> None:
+        """Start the thread; rows spooled by an earlier process go in first."""
+        self._loop = asyncio.get_running_loop()
+        self._committer.start()
+
+    def has_room(self) -> bool:
+        """Say whether a new request may be accepted."""
+        return self._waiting < self._settings.queue_rows_max
+
+    def submit(self, row: Generation) -> asyncio.Future[bool]:
+        """Queue a row; the future gives True when it is durable, or fails if it can never be.
+
+        Raises:
+            LedgerFullError: the queue is full beyond its reserve.
+        """
+        future: asyncio.Future[bool] = self._running().create_future()
+        self._put(row, future)
+        return future
+
+    async def settle(self, row: Generation) -> bool:
+        """Queue a row and wait up to `commit_wait_s`: True once durable, False if not in time.
+
+        A row that is late stays queued. One timer serves all who wait.
+
+        Raises:
+            LedgerFullError: the queue is full beyond its reserve.
+        """
+        loop = self._running()
+        future: asyncio.Future[bool] = loop.create_future()
+        self._put(row, future)
+        deadline = loop.time() + self._settings.commit_wait_s
+        self._deadlines.append((deadline, future))
+        if self._timer is None:
+            self._timer = loop.call_at(deadline, self._expire)
+        try:
+            return await future
+        except (RowError, StoreError):
+            return False  # the thread has logged it by its id
+
+    async def drain(self, timeout_s: float) -> int:
+        """Wait until nothing waits, or for the time given; return how many rows are left."""
+        if self._waiting:
+            self._drained = self._drained or self._running().create_future()
+            await asyncio.wait([self._drained], timeout=timeout_s)
+        return self._waiting
+
+    def stop(self) -> None:
+        """End the thread after one last try; what the store refuses goes to a spool file."""
+        self._committer.stop(STOP_WAIT_S)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _running(self) -> asyncio.AbstractEventLoop:
+        assert self._loop is not None, "start() comes first"
+        return self._loop
+
+    def _put(self, row: Generation, future: asyncio.Future[bool]) -> None:
+        if self._waiting >= self._settings.queue_rows_max + RESERVE_ROWS:
+            raise LedgerFullError(
+                f"{self._waiting} rows wait for the store; row {row.id!r} does not fit: "
+                "see ledger_rows_waiting in the log"
+            )
+        self._waiting += 1
+        self._queue.append(Entry(row, future, time.monotonic()))
+        self._committer.wake()
+
+    def _tell(self, entries: Sequence[Entry], error: Exception | None) -> None:
+        """Called by the thread: pass the news to the loop in one call for all rows."""
+        loop = self._running()
+        if not loop.is_closed():
+            try:
+                loop.call_soon_threadsafe(self._resolve, entries, error)
+            except RuntimeError:
+                # Closed since we looked: nobody is left to be told.
+                logger.debug("ledger_loop_closed rows=%d", len(entries))
+
+    def _resolve(self, entries: Sequence[Entry], error: Exception | None) -> None:
+        for entry in entries:
+            future = entry.future
+            if future is None:
+                continue
+            self._waiting -= 1
+            if future.done():
+                continue
+            if error is None:
+                future.set_result(True)
+            else:
+                future.set_exception(error)
+                future.exception()  # logged already: nobody needs to hear that nobody asked
+        if not self._waiting and self._drained is not None:
+            self._drained.set_result(None)
+            self._drained = None
+
+    def _expire(self) -> None:
+        """Answer those whose time is up, and set the timer for the next."""
+        loop = self._running()
+        now, deadlines = loop.time(), self._deadlines
+        while deadlines and (deadlines[0][1].done() or deadlines[0][0] <= now):
+            _, future = deadlines.popleft()
+            if not future.done():
+                future.set_result(False)
+        self._timer = loop.call_at(deadlines[0][0], self._expire) if deadlines else None

@@ -1,0 +1,70 @@
+"""Who serves what: providers, their endpoints, models, and the snapshot requests look things up in."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from regulars.model.money import Price
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Bounds on waiting for an upstream, in seconds."""
+
+    connect_s: float = 5.0
+    first_byte_s: float = 120.0
+    idle_s: float = 60.0
+    total_s: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """Who runs models, and how to reach them. `key` is the secret itself: never print it."""
+
+    slug: str
+    name: str
+    dialect: str
+    base_url: str
+    key: str | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    timeouts: Timeouts = Timeouts()
+    cache_ttl_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One provider's offer of one model.
+
+    `id` is stable over restarts and order in the config (it places users): `provider/model`
+    unless the config names it. `price` is None where nobody knows it.
+    """
+
+    id: str
+    model: str
+    provider: Provider
+    upstream_model: str
+    price: Price | None
+    capacity: float = 1.0
+    context_length: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One model as clients name it, with the endpoints that serve it in config order."""
+
+    id: str
+    name: str
+    created: int
+    context_length: int | None
+    endpoints: tuple[Endpoint, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """All models by the id that clients send."""
+
+    models: Mapping[str, Model]
+
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """Every endpoint of every model."""
+        return tuple(endpoint for model in self.models.values() for endpoint in model.endpoints)

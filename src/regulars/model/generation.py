@@ -1,0 +1,84 @@
+"""The value the product is about: one client request and its one ledger row."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from regulars.model.money import Cost
+from regulars.model.tokens import Usage
+
+
+class Outcome(StrEnum):
+    """How a generation ended."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    REFUSED = "refused"
+    INTERRUPTED = "interrupted"
+
+
+class UsageSource(StrEnum):
+    """Where the token counts come from."""
+
+    REPORTED = "reported"
+    ESTIMATED = "estimated"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One call of one endpoint inside a generation.
+
+    `status` is the upstream's HTTP status, None when none came; `error` is one of our error
+    codes, None on success; times are milliseconds, `started_ms` since the request was accepted.
+    """
+
+    endpoint: str
+    provider: str
+    reason: str
+    status: int | None
+    error: str | None
+    started_ms: float
+    duration_ms: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generation:
+    """One row of the ledger.
+
+    `created_at_us` is when the request was accepted, in microseconds since 1970 (UTC).
+    `provider`, `endpoint` and `upstream_model` name the last endpoint tried, None when none
+    was. `cost` is None when no price is known or nothing was used. `ttft_ms` counts from
+    acceptance to the first content handed to the client, `duration_ms` to the end.
+    """
+
+    id: str
+    created_at_us: int
+    account: str
+    key_hash: str
+    outcome: Outcome
+    status: int
+    model: str
+    streamed: bool
+    end_user: str | None = None
+    session: str | None = None
+    provider: str | None = None
+    endpoint: str | None = None
+    upstream_model: str | None = None
+    upstream_id: str | None = None
+    finish_reason: str | None = None
+    native_finish_reason: str | None = None
+    usage: Usage | None = None
+    usage_source: UsageSource | None = None
+    cost: Cost | None = None
+    ttft_ms: float | None = None
+    duration_ms: float = 0.0
+    error: str | None = None
+    app: str | None = None
+    referer: str | None = None
+    user_agent: str | None = None
+    attempts: tuple[Attempt, ...] = ()
+
+    @property
+    def price_status(self) -> str:
+        """`priced`, or `unknown` where usage is known but its price is not."""
+        return "unknown" if self.cost is None and self.usage is not None else "priced"

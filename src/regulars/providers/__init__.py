@@ -1,0 +1,1 @@
+"""Upstream dialects, pure: how to ask a provider and how to read what it says."""

@@ -1,0 +1,233 @@
+"""A stream of the common dialect → frames for the client and figures for the ledger.
+
+Most chunks are passed on as the upstream's own bytes with id and model replaced; only chunks
+that carry usage, an error, an end, or that look unlike their predecessors are parsed. A quote
+inside a JSON string is always escaped, so `"id":"…"` can only be met as a key and its value.
+"""
+
+from typing import Any, Final
+
+import msgspec
+from msgspec import Raw
+
+from regulars.model.errors import UpstreamError, UpstreamProtocolError
+from regulars.model.tokens import Usage
+from regulars.providers.openai.choices import finish_reason, has_content, polish
+from regulars.providers.openai.failure import read_stream_failure
+from regulars.providers.openai.usage import read_usage
+from regulars.wire.answers import Label, json_text
+from regulars.wire.sse import EventCutter, EventTooLargeError
+
+_FIELDS: Final = msgspec.json.Decoder(dict[str, Raw])
+_CHOICES: Final = msgspec.json.Decoder(list[dict[str, Any]])
+_NULL: Final = Raw(b"null")
+_CHUNK: Final = Raw(b'"chat.completion.chunk"')
+_NEVER: Final = b"\0"
+"""Replaced before the first chunk has shown what to replace: JSON holds no NUL."""
+
+FRAMING_BYTES: Final = len(b"data: \n\n")
+
+HELD_BYTES_MAX: Final = 1_048_576
+"""How much may be held back while no content has come."""
+
+
+class StreamReader:
+    """Reads one upstream stream. Feed pieces, pass on what comes back.
+
+    Nothing comes back before the first content: until then another endpoint may be tried.
+    After `feed` look at `error`: what was good before it has been returned.
+    """
+
+    __slots__ = (
+        "_cutter",
+        "_held",
+        "_id_new",
+        "_id_old",
+        "_label",
+        "_model_new",
+        "_model_old",
+        "_overhead",
+        "_provider",
+        "bytes_in",
+        "chunks",
+        "done",
+        "error",
+        "finish_reason",
+        "native_finish_reason",
+        "started",
+        "upstream_id",
+        "usage",
+    )
+
+    def __init__(self, label: Label) -> None:
+        self._cutter = EventCutter()
+        self._held: list[bytes] = []
+        self._label = label
+        self._id_old = self._model_old = _NEVER
+        self._id_new = b'"id":"%b","provider":%b' % (label.id.encode(), json_text(label.provider))
+        self._model_new = b'"model":' + json_text(label.model)
+        self._provider = Raw(json_text(label.provider))
+        self.started = False
+        """Content has come: from here on the endpoint is final."""
+        self.done = False
+        self.error: UpstreamError | None = None
+        self.usage: Usage | None = None
+        self.finish_reason: str | None = None
+        self.native_finish_reason: str | None = None
+        self.upstream_id: str | None = None
+        self.chunks = 0
+        self.bytes_in = 0
+        self._overhead: int | None = None
+
+    @property
+    def content_bytes(self) -> int:
+        """Roughly how many bytes of content came: all bytes less the chunks' own.
+
+        Never less than four a chunk, since a chunk carries a token or more.
+        """
+        if not self.started:
+            return 0
+        return max(self.bytes_in - self.chunks * (self._overhead or 0), 4 * self.chunks)
+
+    def feed(self, piece: bytes) -> bytes:
+        """Take a piece as it came from the socket, return frames for the client (or b"")."""
+        self.bytes_in += len(piece)
+        try:
+            events = self._cutter.feed(piece)
+        except EventTooLargeError as exc:
+            self.error = UpstreamProtocolError(f"{self._label.provider} sent {exc}")
+            return b""
+        return self._frames(events)
+
+    def end(self) -> bytes:
+        """Say that the upstream's body has ended; return what was still held."""
+        frames = self._frames(self._cutter.end())
+        if self._held:
+            frames = b"".join(self._held) + frames
+            self._held.clear()
+        return frames
+
+    def _frames(self, events: list[bytes]) -> bytes:
+        frames: list[bytes] = []
+        for data in events:
+            if self.done or self.error is not None:
+                break
+            frame = self._splice(data) if self.started else None
+            if frame is None:
+                frame = self._read(data)
+                if not self.started:
+                    self._hold(frame)
+                    continue
+                if self._held:
+                    frames.extend(self._held)
+                    self._held.clear()
+            frames.append(frame)
+        return frames[0] if len(frames) == 1 else b"".join(frames)
+
+    def _splice(self, data: bytes) -> bytes | None:
+        """Replace id and model in a plain chunk; None for a chunk that has to be read."""
+        if (
+            b'"finish_reason"' not in data
+            or b'"finish_reason":"' in data
+            or b'"finish_reason": "' in data
+            or b'"error"' in data
+            or b'"reasoning_content"' in data
+        ):
+            return None
+        if b'"usage"' in data:
+            if b',"usage":null' not in data:
+                return None
+            data = data.replace(b',"usage":null', b"", 1)
+        renamed = data.replace(self._id_old, self._id_new, 1)
+        if renamed is data:
+            return None
+        spliced = renamed.replace(self._model_old, self._model_new, 1)
+        if spliced is renamed and self._model_old not in renamed:
+            return None
+        self.chunks += 1
+        return b"data: " + spliced + b"\n\n"
+
+    def _hold(self, frame: bytes) -> None:
+        if frame:
+            self._held.append(frame)
+        if sum(map(len, self._held)) > HELD_BYTES_MAX:
+            self.error = UpstreamProtocolError(
+                f"{self._label.provider} sent {HELD_BYTES_MAX} bytes of chunks without content"
+            )
+
+    def _read(self, data: bytes) -> bytes:
+        """Parse a chunk, take what the ledger needs, write it in OpenRouter's shape."""
+        if data.strip() == b"[DONE]":
+            self.done = True
+            return b""
+        try:
+            fields = _FIELDS.decode(data)
+            error = msgspec.json.decode(fields.get("error", _NULL))
+            choices = _CHOICES.decode(fields["choices"]) if "choices" in fields else []
+            upstream_id = msgspec.json.decode(fields.get("id", _NULL))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            self.error = UpstreamProtocolError(
+                f"{self._label.provider} sent an event that is no chat completion chunk"
+            )
+            return b""
+        if error is not None:
+            self.error = read_stream_failure(self._label.provider, error)
+            return b""
+        usage = read_usage(fields.pop("usage", _NULL))
+        if usage is not None:
+            self.usage = usage
+            if not choices:
+                return b""
+        self._note(choices, upstream_id, len(data) + FRAMING_BYTES)
+        self._learn(data, fields)
+        return self._render(fields, choices)
+
+    def _note(self, choices: list[dict[str, Any]], upstream_id: object, size: int) -> None:
+        self.chunks += 1
+        if self.upstream_id is None and isinstance(upstream_id, str) and upstream_id:
+            self.upstream_id = upstream_id
+        for choice in choices:
+            native = polish(choice, body="delta")
+            if native is not None:
+                self.native_finish_reason = native
+                self.finish_reason = finish_reason(native)
+            delta = choice["delta"]
+            if native is not None or has_content(delta):
+                self.started = True
+                if self._overhead is None:
+                    self._overhead = size - len(str(delta.get("content") or "").encode())
+
+    def _learn(self, data: bytes, fields: dict[str, Raw]) -> None:
+        """Remember how this upstream writes id and model, to replace them without parsing.
+
+        Nothing is learned of one whose chunks need more than that.
+        """
+        complete = fields.get("object") == _CHUNK and bytes(fields.get("created", _NULL)).isdigit()
+        if not complete or fields.get("system_fingerprint") == _NULL:
+            self._id_old = _NEVER
+            return
+        self._id_old = _written(data, b'"id"', fields.get("id"))
+        self._model_old = _written(data, b'"model"', fields.get("model"))
+
+    def _render(self, fields: dict[str, Raw], choices: list[dict[str, Any]]) -> bytes:
+        label = self._label
+        fields["id"] = Raw(json_text(label.id))
+        fields["object"] = _CHUNK
+        fields["model"] = Raw(json_text(label.model))
+        fields["provider"] = self._provider
+        fields["choices"] = Raw(msgspec.json.encode(choices))
+        if not bytes(fields.get("created", _NULL)).isdigit():
+            fields["created"] = Raw(str(label.created).encode())
+        if fields.get("system_fingerprint") == _NULL:
+            del fields["system_fingerprint"]
+        return b"data: " + msgspec.json.encode(fields) + b"\n\n"
+
+
+def _written(data: bytes, key: bytes, value: Raw | None) -> bytes:
+    if value is None or value == _NULL:
+        return _NEVER
+    for colon in (b":", b": "):
+        pattern = key + colon + bytes(value)
+        if data.count(pattern) == 1:
+            return pattern
+    return _NEVER

@@ -1,0 +1,38 @@
+"""Sticky keys: 64-bit digests of who is warm, salted with account and model.
+
+Nothing readable is kept, and accounts never share a key. Source: routing.md, "Keys".
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Final
+
+DIGEST_BYTES: Final = 8
+_SPAN: Final = float(2 ** (8 * DIGEST_BYTES))
+
+
+@dataclass(frozen=True, slots=True)
+class StickyKeys:
+    """A request's session key S and user key U."""
+
+    session: int
+    user: int
+
+
+def sticky_key(account: str, model: str, kind: str, name: bytes) -> int:
+    """Digest one name; `kind` keeps a session and a user of the same name apart."""
+    salt = f"{account}\0{model}\0{kind}\0".encode()
+    return int.from_bytes(blake2b(salt + name, digest_size=DIGEST_BYTES).digest(), "big")
+
+
+def unit(key: int, endpoint_id: str) -> float:
+    """Return a key's own number in (0, 1) for an endpoint, the same on every machine."""
+    material = key.to_bytes(DIGEST_BYTES, "big") + endpoint_id.encode()
+    digest = int.from_bytes(blake2b(material, digest_size=DIGEST_BYTES).digest(), "big")
+    return (digest + 0.5) / _SPAN
+
+
+def join(parts: Sequence[bytes]) -> bytes:
+    """Join parts so that no two different lists give the same bytes."""
+    return b"".join(len(part).to_bytes(8, "big") + part for part in parts)

@@ -1,0 +1,152 @@
+"""The roles a store can play, as protocols. A store may play just one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from regulars.model.caller import ApiKey
+from regulars.model.generation import Generation
+
+
+class StoreError(Exception):
+    """The store cannot do it now: locked, full, gone. The message says which, where and what helps."""
+
+
+class StoreVersionError(StoreError):
+    """The store was written by a newer program."""
+
+
+class StoreTimeoutError(StoreError):
+    """The question takes longer than a report may; a narrower one may succeed."""
+
+
+class RowError(ValueError):
+    """A row itself cannot be kept, whatever the store's state: trying again is no use."""
+
+
+class Ledger(Protocol):
+    """Keeps generations. Blocking: called from the writer's thread only."""
+
+    def append(self, rows: Sequence[Generation]) -> None:
+        """Make the rows and their rollups durable in one transaction; a known id changes nothing.
+
+        Raises:
+            StoreError: nothing of the batch was kept; it may be tried again.
+            RowError: nothing of the batch was kept; at least one row can never be.
+        """
+        ...
+
+
+class Keys(Protocol):
+    """Keeps API keys. Blocking, quick."""
+
+    def find_key(self, key_hash: str) -> ApiKey | None:
+        """Return the key with this hash, disabled ones too."""
+        ...
+
+    def create_key(self, key: ApiKey) -> None:
+        """Keep a new key."""
+        ...
+
+    def list_keys(self) -> list[ApiKey]:
+        """Return all keys, oldest first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which generations a question is about; None asks for all. Times: half-open [from, to)."""
+
+    account: str
+    user: str | None = None
+    model: str | None = None
+    provider: str | None = None
+    key_hash: str | None = None
+    from_us: int | None = None
+    to_us: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """Additive figures of a group of generations; tokens and nano-USD.
+
+    `unpriced` counts generations with usage whose price nobody knows: `cost_nanousd` is
+    without them. `failed` counts outcomes other than completed.
+    """
+
+    requests: int = 0
+    failed: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    reasoning_tokens: int = 0
+    cached_tokens: int = 0
+    cache_write_tokens: int = 0
+    cost_nanousd: int = 0
+    cache_saving_nanousd: int = 0
+    unpriced: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityRow:
+    """One group of the activity report. Fields that were not grouped by are None."""
+
+    day: str | None
+    user: str | None
+    model: str | None
+    provider: str | None
+    endpoint: str | None
+    sums: Sums
+
+
+@dataclass(frozen=True, slots=True)
+class UserRow:
+    """One end user in a time range. `user` None: requests that named nobody."""
+
+    user: str | None
+    sums: Sums
+    last_seen_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesPoint:
+    """One bar segment of a chart: a bucket's start (microseconds, UTC), a group, its sums."""
+
+    bucket_us: int
+    group: str | None
+    sums: Sums
+
+
+GroupBy = Literal["user", "model", "provider", "key"]
+Step = Literal["minute", "hour", "day"]
+
+
+class Reports(Protocol):
+    """Answers questions from the ledger. Blocking, bounded in rows and time; call in a thread."""
+
+    def generation(self, generation_id: str) -> Generation | None:
+        """Return the generation of this id."""
+        ...
+
+    def generations(
+        self, where: Filter, *, limit: int, before: str | None
+    ) -> tuple[list[Generation], str | None]:
+        """Newest first; `before` is the id the last page ended with; answers (page, next)."""
+        ...
+
+    def activity(self, where: Filter, *, by_user: bool, limit: int) -> list[ActivityRow]:
+        """Per UTC day x model x endpoint (x user when asked), newest day first."""
+        ...
+
+    def users(self, where: Filter, *, limit: int) -> list[UserRow]:
+        """Users by cost, then requests, descending."""
+        ...
+
+    def totals(self, where: Filter) -> Sums:
+        """Return the sums of all that the filter selects."""
+        ...
+
+    def series(
+        self, where: Filter, *, step: Step, group_by: GroupBy, groups_max: int
+    ) -> list[SeriesPoint]:
+        """Per bucket and group; groups beyond the top `groups_max` by cost fold into `Other`."""
+        ...

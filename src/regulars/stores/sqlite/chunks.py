@@ -1,0 +1,21 @@
+"""Cutting batches into a handful of sizes, so that prepared statements are used again.
+
+One statement with many rows takes one step: fewer steps, fewer hand-overs of the interpreter
+lock to and from the event loop's thread.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Final, TypeVar
+
+SIZES: Final = (64, 16, 4, 1)
+
+Item = TypeVar("Item")
+
+
+def cut(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    """Yield the items in order, in pieces of the largest sizes that fit."""
+    start = 0
+    for size in SIZES:
+        while len(items) - start >= size:
+            yield items[start : start + size]
+            start += size

@@ -1,0 +1,157 @@
+"""Appending generations: rows, dictionary and rollups in one durable transaction."""
+
+# ruff: noqa: S608 - only our own table and column names are written into SQL; values are bound
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from regulars.model.generation import Generation
+from regulars.stores.base import RowError, StoreError
+from regulars.stores.sqlite.chunks import SIZES, cut
+from regulars.stores.sqlite.connect import connect, store_error
+from regulars.stores.sqlite.names import Key, Names
+from regulars.stores.sqlite.rollups import add_up, upsert_head, upsert_tail
+from regulars.stores.sqlite.rows import COLUMNS, encode, words
+
+WORDS_CACHED_MAX: Final = 20_000
+END_USERS_CACHED_MAX: Final = 100_000
+
+_ROW_FAULTS: Final = (TypeError, ValueError, KeyError, AttributeError, OverflowError)
+"""What encoding or binding a row that breaks its own type raises; nothing the store does."""
+
+_ROW_FAULT_ERRORS: Final = (
+    sqlite3.IntegrityError,
+    sqlite3.DataError,
+    sqlite3.InterfaceError,
+    sqlite3.ProgrammingError,
+)
+
+
+def _places(columns: int) -> dict[int, str]:
+    row = f"({', '.join('?' * columns)})"
+    return {size: ", ".join([row] * size) for size in SIZES}
+
+
+_INSERT: Final = f"INSERT INTO generation ({', '.join(COLUMNS)}) VALUES "
+_UPSERT: Final = {table: (upsert_head(table), upsert_tail(table)) for table in ("daily", "hourly")}
+_ROW_PLACES: Final = _places(len(COLUMNS))
+
+
+class SqliteLedger:
+    """The one connection of this process that writes generations; one thread at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection: sqlite3.Connection | None = None
+        self._inode = path.stat().st_ino
+        self._words = Names("name", ("text",), cache_max=WORDS_CACHED_MAX)
+        self._end_users = Names("end_user", ("account_id", "name"), cache_max=END_USERS_CACHED_MAX)
+
+    def append(self, rows: Sequence[Generation]) -> None:
+        """Keep the rows that are not there yet; see `stores.base.Ledger`."""
+        if not rows:
+            return
+        self._check_file()
+        try:
+            if self._connection is None:
+                self._connection = connect(self._path)
+            self._append(self._connection, rows)
+        except _ROW_FAULT_ERRORS as exc:
+            self._abandon()
+            raise RowError(f"a row of {len(rows)} does not fit the ledger: {exc}") from exc
+        except sqlite3.Error as exc:
+            self._abandon()
+            raise store_error(exc, self._path) from exc
+        except _ROW_FAULTS as exc:
+            self._abandon()
+            raise RowError(f"a row of {len(rows)} does not fit the ledger: {exc}") from exc
+        for names in (self._words, self._end_users):
+            names.keep()
+
+    def close(self) -> None:
+        """Let go of the file; a later append opens it again."""
+        self._abandon()
+
+    def _check_file(self) -> None:
+        """Notice a deleted file: SQLite would go on writing to what nobody can find."""
+        try:
+            inode = self._path.stat().st_ino
+        except OSError as exc:
+            raise StoreError(
+                f"the store {str(self._path)!r} is gone: put the file back, or restart for a new one"
+            ) from exc
+        if inode != self._inode:
+            # Another file took its place, a restored backup for instance: begin anew with it.
+            self._abandon()
+            self._inode = inode
+
+    def _append(self, connection: sqlite3.Connection, rows: Sequence[Generation]) -> None:
+        connection.execute("BEGIN IMMEDIATE")
+        fresh = self._unknown(connection, rows)
+        if fresh:
+            encoded = self._encode(connection, fresh)
+            for chunk in cut(encoded):
+                connection.execute(_INSERT + _ROW_PLACES[len(chunk)], _flat(chunk))
+            self._roll_up(connection, fresh, encoded)
+        connection.execute("COMMIT")
+
+    def _unknown(
+        self, connection: sqlite3.Connection, rows: Sequence[Generation]
+    ) -> list[Generation]:
+        """Return the rows whose ids the ledger lacks, each once."""
+        by_id: dict[str, Generation] = {}
+        for row in rows:
+            by_id.setdefault(row.id, row)
+        for chunk in cut(list(by_id)):
+            query = f"SELECT id FROM generation WHERE id IN ({', '.join('?' * len(chunk))})"
+            for (known,) in connection.execute(query, chunk).fetchall():
+                del by_id[known]
+        return list(by_id.values())
+
+    def _encode(
+        self, connection: sqlite3.Connection, rows: Sequence[Generation]
+    ) -> list[tuple[Any, ...]]:
+        texts = {text for row in rows for text in words(row)}
+        texts.discard(None)
+        ids = self._words.ids(connection, [(text,) for text in texts if text is not None])
+        word: dict[str | None, int | None] = {
+            text: ids[(text,)] for text in texts if text is not None
+        }
+        word[None] = None
+        owners: list[Key | None] = [
+            None if row.end_user is None else (ids[(row.account,)], row.end_user) for row in rows
+        ]
+        end_user = self._end_users.ids(connection, {key for key in owners if key is not None})
+        return [
+            encode(row, word, None if owner is None else end_user[owner])
+            for row, owner in zip(rows, owners, strict=True)
+        ]
+
+    def _roll_up(
+        self,
+        connection: sqlite3.Connection,
+        rows: Sequence[Generation],
+        encoded: Sequence[tuple[Any, ...]],
+    ) -> None:
+        daily, hourly = add_up(list(zip(rows, encoded, strict=True)))
+        for table, groups in (("daily", daily), ("hourly", hourly)):
+            head, tail = _UPSERT[table]
+            # In key order the pages of the tree are visited once each.
+            values = [(*key, *groups[key]) for key in sorted(groups)]
+            for chunk in cut(values):
+                places = ", ".join([f"({', '.join('?' * len(chunk[0]))})"] * len(chunk))
+                connection.execute(head + places + tail, _flat(chunk))
+
+    def _abandon(self) -> None:
+        """Close the connection, which rolls back, and forget ids that may have gone with it."""
+        for names in (self._words, self._end_users):
+            names.forget()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+
+def _flat(rows: Iterable[tuple[Any, ...]]) -> list[Any]:
+    return [value for row in rows for value in row]

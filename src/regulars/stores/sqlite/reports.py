@@ -1,0 +1,212 @@
+"""The questions of `stores.base.Reports`, answered from rollups and rows."""
+
+# ruff: noqa: S608 - only our own table and column names are written into SQL; values are bound
+
+import sqlite3
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from regulars.model.generation import Generation
+from regulars.stores.base import (
+    ActivityRow,
+    Filter,
+    GroupBy,
+    SeriesPoint,
+    Step,
+    Sums,
+    UserRow,
+)
+from regulars.stores.sqlite.query import SUMS, conditions, source
+from regulars.stores.sqlite.readers import Readers
+from regulars.stores.sqlite.rollups import DAY_US, HOUR_US, NOBODY_ID
+from regulars.stores.sqlite.rows import decode, select_columns
+from regulars.stores.sqlite.slices import Table
+
+ROWS_MAX: Final = 100_000
+"""No answer is longer, whatever limit was asked for."""
+
+OTHER: Final = "Other"
+"""The series' group that holds all but the top ones."""
+
+_MINUTE_US: Final = 60_000_000
+_STEP_US: Final[dict[Step, int]] = {"minute": _MINUTE_US, "hour": HOUR_US, "day": DAY_US}
+_GROUP_COLUMN: Final[dict[GroupBy, str]] = {
+    "user": "end_user_id",
+    "model": "model_id",
+    "provider": "provider_id",
+    "key": "key_id",
+}
+_OTHER_ID: Final = -1
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class SqliteReports:
+    """Reads through its own connections; any thread may ask."""
+
+    def __init__(self, readers: Readers) -> None:
+        self._readers = readers
+
+    def generation(self, generation_id: str) -> Generation | None:
+        """Return the generation of this id."""
+        query = f"SELECT {select_columns()} FROM generation AS g WHERE g.id = ?"
+        with self._readers.snapshot() as connection:
+            found = connection.execute(query, (generation_id,)).fetchone()
+        return None if found is None else decode(found)
+
+    def generations(
+        self, where: Filter, *, limit: int, before: str | None
+    ) -> tuple[list[Generation], str | None]:
+        """Return a page, newest first, and the id to go on `before`; an unknown one: no page."""
+        wanted = [*conditions(where), *_row_times(where, before)]
+        query = (
+            f"SELECT {select_columns()} FROM generation AS g WHERE {' AND '.join(wanted)} "
+            "ORDER BY g.created_at_us DESC, g.row DESC LIMIT :limit"
+        )
+        limit = _bounded(limit)
+        values = _row_values(where) | {"limit": limit + 1, "before": before}
+        with self._readers.snapshot() as connection:
+            page = [decode(row) for row in connection.execute(query, values)]
+        more = len(page) > limit
+        page = page[:limit]
+        return page, page[-1].id if more and page else None
+
+    def activity(self, where: Filter, *, by_user: bool, limit: int) -> list[ActivityRow]:
+        """Return sums per UTC day, model and endpoint, newest day and greatest cost first."""
+        groups = ["model_id", "provider_id", "endpoint_id"]
+        if by_user:
+            groups.append("end_user_id")
+        table = _table(where, by_user=by_user)
+        found = source(where, table, groups=groups, bucket_us=DAY_US)
+        columns = ", ".join(["bucket", *groups])
+        query = (
+            f"SELECT {columns}, {SUMS} FROM {found.sql} GROUP BY {columns} "
+            f"ORDER BY bucket DESC, sum(cost_nanousd) DESC, sum(requests) DESC, {columns} LIMIT :limit"
+        )
+        with self._readers.snapshot() as connection:
+            rows = connection.execute(query, found.values | {"limit": _bounded(limit)}).fetchall()
+            words = _texts(connection, "name", {number for row in rows for number in row[1:4]})
+            people = _texts(connection, "end_user", {row[4] for row in rows} if by_user else ())
+        start = 1 + len(groups)
+        return [
+            ActivityRow(
+                day=_day(row[0]),
+                user=people.get(row[4]) if by_user else None,
+                model=words.get(row[1]),
+                provider=words.get(row[2]),
+                endpoint=words.get(row[3]),
+                sums=Sums(*row[start:]),
+            )
+            for row in rows
+        ]
+
+    def users(self, where: Filter, *, limit: int) -> list[UserRow]:
+        """Return the users with the greatest cost, then the most requests."""
+        found = source(where, "daily", groups=["end_user_id"])
+        # The plus forbids walking an index by user, which would read every row ever kept.
+        query = (
+            f"SELECT end_user_id, max(last_us), {SUMS} FROM {found.sql} GROUP BY +end_user_id "
+            "ORDER BY sum(cost_nanousd) DESC, sum(requests) DESC, end_user_id LIMIT :limit"
+        )
+        with self._readers.snapshot() as connection:
+            rows = connection.execute(query, found.values | {"limit": _bounded(limit)}).fetchall()
+            people = _texts(connection, "end_user", {row[0] for row in rows})
+        return [
+            UserRow(user=people.get(row[0]), sums=Sums(*row[2:]), last_seen_us=row[1])
+            for row in rows
+        ]
+
+    def totals(self, where: Filter) -> Sums:
+        """Return the sums of all that the filter selects."""
+        found = source(where, _table(where, by_user=False), groups=())
+        with self._readers.snapshot() as connection:
+            row = connection.execute(f"SELECT {SUMS} FROM {found.sql}", found.values).fetchone()
+        return Sums(*row)
+
+    def series(
+        self, where: Filter, *, step: Step, group_by: GroupBy, groups_max: int
+    ) -> list[SeriesPoint]:
+        """Return sums per bucket and group, by time; see `slices` for where they come from."""
+        column = _GROUP_COLUMN[group_by]
+        table = _series_table(where, step, group_by)
+        found = source(where, table, groups=[column], bucket_us=_STEP_US[step])
+        top = (
+            f"SELECT {column} FROM {found.sql} GROUP BY +{column} "
+            f"ORDER BY sum(cost_nanousd) DESC, sum(requests) DESC, {column} LIMIT :groups"
+        )
+        query = (
+            f"WITH top (id) AS MATERIALIZED ({top}) "
+            f"SELECT bucket, iif({column} IN (SELECT id FROM top), {column}, {_OTHER_ID}) AS grp, "
+            f"{SUMS} FROM {found.sql} GROUP BY bucket, grp ORDER BY bucket, grp LIMIT :limit"
+        )
+        values = found.values | {"groups": max(groups_max, 0), "limit": ROWS_MAX}
+        with self._readers.snapshot() as connection:
+            rows = connection.execute(query, values).fetchall()
+            table_name = "end_user" if group_by == "user" else "name"
+            texts = _texts(connection, table_name, {row[1] for row in rows})
+        texts[_OTHER_ID] = OTHER
+        return [
+            SeriesPoint(
+                bucket_us=row[0] * _STEP_US[step], group=texts.get(row[1]), sums=Sums(*row[2:])
+            )
+            for row in rows
+        ]
+
+
+def _table(where: Filter, *, by_user: bool) -> Table:
+    return "daily" if by_user or where.user is not None else "hourly"
+
+
+def _series_table(where: Filter, step: Step, group_by: GroupBy) -> Table:
+    table = _table(where, by_user=group_by == "user")
+    if step == "minute" or (step == "hour" and table == "daily"):
+        return "generation"
+    return table
+
+
+def _row_times(where: Filter, before: str | None) -> list[str]:
+    found: list[str] = []
+    if where.from_us is not None:
+        found.append("created_at_us >= :from_us")
+    if where.to_us is not None:
+        found.append("created_at_us < :to_us")
+    if before is not None:
+        found.append(
+            "(created_at_us, row) < (SELECT created_at_us, row FROM generation WHERE id = :before)"
+        )
+    return found
+
+
+def _row_values(where: Filter) -> dict[str, Any]:
+    return {
+        "account": where.account,
+        "user": where.user,
+        "model": where.model,
+        "provider": where.provider,
+        "key": where.key_hash,
+        "from_us": where.from_us,
+        "to_us": where.to_us,
+    }
+
+
+def _texts(connection: sqlite3.Connection, table: str, ids: Iterable[int]) -> dict[int, str]:
+    """Return the text of each id; NOBODY_ID has none and is left out."""
+    column = "name" if table == "end_user" else "text"
+    wanted = [number for number in ids if number > NOBODY_ID]
+    texts: dict[int, str] = {}
+    for start in range(0, len(wanted), _TEXTS_A_QUERY):
+        some = wanted[start : start + _TEXTS_A_QUERY]
+        query = f"SELECT id, {column} FROM {table} WHERE id IN ({', '.join('?' * len(some))})"
+        texts |= dict(connection.execute(query, some).fetchall())
+    return texts
+
+
+_TEXTS_A_QUERY: Final = 500
+
+
+def _bounded(limit: int) -> int:
+    return min(max(limit, 0), ROWS_MAX)
+
+
+def _day(days: int) -> str:
+    return (_EPOCH + timedelta(days=days)).strftime("%Y-%m-%d")

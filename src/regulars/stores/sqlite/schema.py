@@ -1,0 +1,149 @@
+"""The tables, as numbered migrations; each runs once, in one transaction with its number.
+
+Words that repeat (models, endpoints, keys, agents) are kept once in `name` and people in
+`end_user`, so that forgetting someone touches one row. Session ids repeat too little for that:
+a dictionary of them cost a third of all writing. In rollups 0 stands for "none", since key
+columns cannot be NULL there. There is no hourly rollup per user: it would have nearly as many
+rows as the ledger and made writes three times slower.
+"""
+
+from typing import Final
+
+APPLICATION_ID: Final = 0x52454755
+"""`REGU`: marks the file as ours."""
+
+SUM_COLUMNS: Final = (
+    "requests",
+    "failed",
+    "prompt_tokens",
+    "completion_tokens",
+    "reasoning_tokens",
+    "cached_tokens",
+    "cache_write_tokens",
+    "cost_nanousd",
+    "cache_saving_nanousd",
+    "unpriced",
+)
+"""The additive columns of both rollups, in the order of `stores.base.Sums`."""
+
+DAILY_KEY: Final = (
+    "account_id",
+    "day",
+    "end_user_id",
+    "model_id",
+    "endpoint_id",
+    "provider_id",
+    "key_id",
+)
+HOURLY_KEY: Final = ("account_id", "hour", "model_id", "endpoint_id", "provider_id", "key_id")
+
+_NAME: Final = """
+CREATE TABLE name (
+    id INTEGER PRIMARY KEY,
+    text TEXT NOT NULL UNIQUE
+) STRICT
+"""
+
+_END_USER: Final = """
+CREATE TABLE end_user (
+    id INTEGER PRIMARY KEY,
+    account_id INTEGER NOT NULL REFERENCES name (id),
+    name TEXT NOT NULL,
+    UNIQUE (account_id, name)
+) STRICT
+"""
+
+_GENERATION: Final = """
+CREATE TABLE generation (
+    row INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    created_at_us INTEGER NOT NULL,
+    account_id INTEGER NOT NULL,
+    key_id INTEGER NOT NULL,
+    outcome INTEGER NOT NULL,
+    status INTEGER NOT NULL,
+    model_id INTEGER NOT NULL,
+    streamed INTEGER NOT NULL,
+    end_user_id INTEGER REFERENCES end_user (id),
+    session TEXT,
+    provider_id INTEGER,
+    endpoint_id INTEGER,
+    upstream_model_id INTEGER,
+    upstream_id TEXT,
+    finish_reason_id INTEGER,
+    native_finish_reason_id INTEGER,
+    prompt_tokens INTEGER,
+    completion_tokens INTEGER,
+    cached_tokens INTEGER,
+    cache_write_tokens INTEGER,
+    cache_write_1h_tokens INTEGER,
+    reasoning_tokens INTEGER,
+    audio_tokens INTEGER,
+    audio_output_tokens INTEGER,
+    usage_source INTEGER,
+    cost_nanousd INTEGER,
+    cost_prompt_nanousd INTEGER,
+    cache_saving_nanousd INTEGER,
+    ttft_ms REAL,
+    duration_ms REAL NOT NULL,
+    error_id INTEGER,
+    app_id INTEGER,
+    referer_id INTEGER,
+    user_agent_id INTEGER,
+    attempts TEXT
+) STRICT
+"""
+
+# Partial, so that it can serve one user's rows but not tempt the planner elsewhere.
+_BY_USER: Final = """
+CREATE INDEX generation_by_user ON generation (end_user_id, created_at_us)
+WHERE end_user_id IS NOT NULL
+"""
+
+_SUMS: Final = ",\n".join(f"    {column} INTEGER NOT NULL" for column in SUM_COLUMNS)
+
+
+def _rollup(table: str, key: tuple[str, ...]) -> str:
+    columns = ",\n".join(f"    {column} INTEGER NOT NULL" for column in key)
+    return (
+        f"CREATE TABLE {table} (\n{columns},\n{_SUMS},\n    last_us INTEGER NOT NULL,\n"
+        f"    PRIMARY KEY ({', '.join(key)})\n) STRICT, WITHOUT ROWID"
+    )
+
+
+_API_KEY: Final = """
+CREATE TABLE api_key (
+    hash TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    label TEXT NOT NULL,
+    role TEXT NOT NULL,
+    account TEXT NOT NULL,
+    created_at_ms INTEGER NOT NULL,
+    disabled INTEGER NOT NULL
+) STRICT
+"""
+
+_SETTING: Final = """
+CREATE TABLE setting (
+    name TEXT PRIMARY KEY,
+    value BLOB NOT NULL
+) STRICT
+"""
+
+MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
+    (
+        _NAME,
+        _END_USER,
+        _GENERATION,
+        "CREATE INDEX generation_by_time ON generation (account_id, created_at_us)",
+        _BY_USER,
+        _rollup("daily", DAILY_KEY),
+        _rollup("hourly", HOURLY_KEY),
+        _API_KEY,
+        _SETTING,
+        f"PRAGMA application_id = {APPLICATION_ID}",
+    ),
+)
+"""Statements of migration 1, 2, …; append only: what has shipped never changes."""
+
+SCHEMA_VERSION: Final = len(MIGRATIONS)

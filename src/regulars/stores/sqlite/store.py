@@ -1,0 +1,127 @@
+"""Opening a store by its URL, and the one value that plays all its roles."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from regulars.model.caller import ApiKey
+from regulars.model.generation import Generation
+from regulars.stores.base import (
+    ActivityRow,
+    Filter,
+    GroupBy,
+    SeriesPoint,
+    Step,
+    StoreError,
+    Sums,
+    UserRow,
+)
+from regulars.stores.sqlite.connect import create_file
+from regulars.stores.sqlite.keys import SqliteKeys
+from regulars.stores.sqlite.ledger import SqliteLedger
+from regulars.stores.sqlite.migrate import prepare
+from regulars.stores.sqlite.readers import QUERY_TIME_MAX_S, Readers
+from regulars.stores.sqlite.reports import SqliteReports
+
+URL_SCHEME: Final = "sqlite:///"
+
+
+class SqliteStore:
+    """One file in all roles: `Ledger`, `Keys` and `Reports` of `stores.base`."""
+
+    def __init__(self, path: Path, *, query_time_max_s: float = QUERY_TIME_MAX_S) -> None:
+        self.path = path
+        self._readers = Readers(path, query_time_max_s=query_time_max_s)
+        self._ledger = SqliteLedger(path)
+        self._keys = SqliteKeys(path)
+        self._reports = SqliteReports(self._readers)
+
+    @property
+    def spool_path(self) -> Path:
+        """Where rows the store would not take are left: this path is a prefix of files."""
+        return self.path.with_name(f"{self.path.name}.spool")
+
+    def append(self, rows: Sequence[Generation]) -> None:
+        """See `stores.base.Ledger`."""
+        self._ledger.append(rows)
+
+    def find_key(self, key_hash: str) -> ApiKey | None:
+        """See `stores.base.Keys`."""
+        return self._keys.find_key(key_hash)
+
+    def create_key(self, key: ApiKey) -> None:
+        """See `stores.base.Keys`."""
+        self._keys.create_key(key)
+
+    def list_keys(self) -> list[ApiKey]:
+        """See `stores.base.Keys`."""
+        return self._keys.list_keys()
+
+    def disable_key(self, key_hash: str) -> bool:
+        """Refuse a key from now on; False when there is none with this hash."""
+        return self._keys.disable_key(key_hash)
+
+    def secret(self, name: str) -> bytes:
+        """Return the store's secret of this name: 32 bytes, made once, the same for ever."""
+        return self._keys.secret(name)
+
+    def generation(self, generation_id: str) -> Generation | None:
+        """See `stores.base.Reports`."""
+        return self._reports.generation(generation_id)
+
+    def generations(
+        self, where: Filter, *, limit: int, before: str | None
+    ) -> tuple[list[Generation], str | None]:
+        """See `stores.base.Reports`."""
+        return self._reports.generations(where, limit=limit, before=before)
+
+    def activity(self, where: Filter, *, by_user: bool, limit: int) -> list[ActivityRow]:
+        """See `stores.base.Reports`."""
+        return self._reports.activity(where, by_user=by_user, limit=limit)
+
+    def users(self, where: Filter, *, limit: int) -> list[UserRow]:
+        """See `stores.base.Reports`."""
+        return self._reports.users(where, limit=limit)
+
+    def totals(self, where: Filter) -> Sums:
+        """See `stores.base.Reports`."""
+        return self._reports.totals(where)
+
+    def series(
+        self, where: Filter, *, step: Step, group_by: GroupBy, groups_max: int
+    ) -> list[SeriesPoint]:
+        """See `stores.base.Reports`."""
+        return self._reports.series(where, step=step, group_by=group_by, groups_max=groups_max)
+
+    def close(self) -> None:
+        """Let go of the file; nobody may be using the store."""
+        self._ledger.close()
+        self._keys.close()
+        self._readers.close()
+
+
+def open_store(url: str) -> SqliteStore:
+    """Open `sqlite:///relative.db` or `sqlite:////absolute.db`, making and migrating it.
+
+    Raises:
+        StoreError: the URL or the file cannot be used; the message says what to change.
+    """
+    path = _path_of(url)
+    create_file(path)
+    prepare(path)
+    return SqliteStore(path)
+
+
+def _path_of(url: str) -> Path:
+    wanted = "write sqlite:///file.db, or sqlite:////folder/file.db for an absolute path"
+    if not url.startswith(URL_SCHEME):
+        raise StoreError(
+            f"[store] url {url.rsplit('@', maxsplit=1)[-1]!r} is not a SQLite file: {wanted}"
+        )
+    name = url.removeprefix(URL_SCHEME)
+    if not name or "\0" in name or "?" in name or name == ":memory:":
+        raise StoreError(f"[store] url {url!r} names no file: {wanted}")
+    path = Path(name).absolute()
+    if path.is_dir():
+        raise StoreError(f"[store] url {url!r} names a folder: {wanted}")
+    return path

@@ -1,0 +1,422 @@
+"""One connection to an origin: bytes in, answer out, one exchange after another.
+
+Everything here runs once per piece of every stream, so it stores and compares numbers, and no
+more: no task, no timer and no future per piece. What reads the answer is `response.py`.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Final, Protocol, cast
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+
+from regulars.config.settings import UpstreamSettings
+from regulars.model.catalog import Timeouts
+from regulars.model.errors import (
+    UpstreamClosedError,
+    UpstreamProtocolError,
+    UpstreamTimeoutError,
+    UpstreamTooLargeError,
+)
+
+IDLE: Final = 0
+"""Nothing is asked."""
+HEAD: Final = 1
+"""Asked; status and headers are not complete."""
+BODY: Final = 2
+"""Status and headers are here, the body is coming."""
+DONE: Final = 3
+"""The whole answer is here."""
+DEAD: Final = 4
+"""Broken, aborted or cancelled: `error` says why."""
+
+WRITE_SLICE_BYTES: Final = 131_072
+"""How much of a large request is handed to the transport at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What an exchange says first and how long it waits, made once per route.
+
+    `peer` names provider and origin in messages. `tick_s` is the shortest of the timeouts.
+    """
+
+    peer: str
+    head: bytes
+    timeouts: Timeouts
+    tick_s: float
+
+
+class Keeper(Protocol):
+    """The pool, as its connections see it."""
+
+    def keep(self, connection: "Connection") -> None:
+        """Take back a connection that is fit for another exchange."""
+        ...
+
+    def forget(self, connection: "Connection") -> None:
+        """Stop counting a connection that is gone."""
+        ...
+
+
+class Connection(asyncio.Protocol):
+    """An HTTP/1.1 connection; `pieces` is the part of the body nobody has read yet.
+
+    One timer serves all deadlines of its life: it fires every `tick_s` and looks at stored
+    times, so a request and a piece arm nothing.
+    """
+
+    # Reached by response.py, in the hot path: attributes, not properties.
+    __slots__ = (
+        "_heard_at",
+        "_keep",
+        "_keeper",
+        "_limits",
+        "_loop",
+        "_parser",
+        "_reading_paused",
+        "_started_at",
+        "_terms",
+        "_timer",
+        "_timer_at",
+        "_transport",
+        "_unsent",
+        "_until_close",
+        "_writing_paused",
+        "buffered_bytes",
+        "delivered_bytes",
+        "error",
+        "headers",
+        "idle_since",
+        "lost_unheard",
+        "on_body",
+        "pieces",
+        "reused",
+        "state",
+        "status",
+        "waiter",
+    )
+
+    def __init__(self, keeper: Keeper, limits: UpstreamSettings) -> None:
+        self._keeper = keeper
+        self._limits = limits
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._parser: HttpResponseParser | None = None
+        self._terms: Terms | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
+        self._started_at = 0.0
+        self._heard_at = 0.0
+        self._keep = False
+        self._until_close = False
+        self._reading_paused = False
+        self._writing_paused = False
+        self._unsent: memoryview | None = None
+        self.state = IDLE
+        self.status = 0
+        self.headers: dict[bytes, bytes] = {}
+        self.pieces: list[bytes] = []
+        # The parser calls the list itself: no Python frame per piece.
+        self.on_body = self.pieces.append
+        self.buffered_bytes = 0
+        self.delivered_bytes = 0
+        self.error: BaseException | None = None
+        self.waiter: asyncio.Future[None] | None = None
+        self.idle_since = 0.0
+        self.reused = False
+        self.lost_unheard = False
+
+    # --- for the pool and the response
+
+    @property
+    def usable(self) -> bool:
+        """Whether the transport still takes requests."""
+        return self._transport is not None and not self._transport.is_closing()
+
+    def begin(self, terms: Terms, body: bytes, *, now: float) -> None:
+        """Send a request; deadlines count from `now`."""
+        assert self._transport is not None
+        assert self.state == IDLE
+        self.state = HEAD
+        self._terms = terms
+        self._started_at = now
+        self._heard_at = now
+        self._keep = False
+        self.status = 0
+        self.lost_unheard = False
+        self.buffered_bytes = 0
+        self.delivered_bytes = 0
+        self.error = None
+        if self._timer is None or now + terms.tick_s < self._timer_at:
+            self._arm(now + terms.tick_s)
+        size = len(body)
+        if size <= WRITE_SLICE_BYTES:
+            self._transport.write(b"%b%d\r\n\r\n%b" % (terms.head, size, body))
+        else:
+            self._transport.write(b"%b%d\r\n\r\n" % (terms.head, size))
+            self._unsent = memoryview(body)
+            self._write_on()
+
+    def drained(self) -> None:
+        """Say that `pieces` was emptied: lets a paused upstream go on."""
+        self.buffered_bytes = 0
+        if self._reading_paused:
+            self._reading_paused = False
+            # The silence so far was our doing.
+            self._heard_at = self._loop.time()
+            if self._transport is not None and not self._transport.is_closing():
+                self._transport.resume_reading()
+
+    def release(self) -> None:
+        """End the exchange: back to the pool if nothing of it is left on the wire, else abort."""
+        self.pieces.clear()
+        self._wake()
+        transport = self._transport
+        if (
+            self.state == DONE
+            and self._keep
+            and transport is not None
+            and not transport.is_closing()
+            and self._unsent is None
+            and not transport.get_write_buffer_size()
+        ):
+            self.state = IDLE
+            self.idle_since = self._loop.time()
+            self._keeper.keep(self)
+        else:
+            self.abort()
+
+    def fail(self, error: BaseException, cause: BaseException | None = None) -> None:
+        """End the exchange with an error for whoever reads; what was received stays readable."""
+        if cause is not None:
+            error.__cause__ = cause
+        self.error = error
+        self.state = DEAD
+        self.abort()
+        self._wake()
+
+    def stop(self) -> None:
+        """Cut the connection because the gateway ends; an exchange under way fails."""
+        if self.state in {HEAD, BODY}:
+            self.fail(UpstreamClosedError(f"{self._peer} was cut off: the gateway is stopping"))
+        else:
+            self.abort()
+
+    def abort(self) -> None:
+        """Cut the connection at once; an answer that is whole can still be read."""
+        if self.state != DONE:
+            self.state = DEAD
+        self._unsent = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._transport is not None and not self._loop.is_closed():
+            self._transport.abort()
+
+    # --- called by the loop
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Start to listen."""
+        # uvloop's transports have the methods of asyncio.Transport but not its type.
+        self._transport = cast("asyncio.Transport", transport)
+        self._parser = HttpResponseParser(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse; wake the reader when there is something to read."""
+        if self._parser is None or not HEAD <= self.state <= DONE:
+            # Nothing was asked, so whatever this is, the next answer would be mistaken for it.
+            self.abort()
+            return
+        self._heard_at = self._loop.time()
+        self.buffered_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except (HttpParserError, HttpParserUpgrade) as exc:
+            self._parse_failed(exc)
+            return
+        if self.state == BODY:
+            if self.pieces:
+                waiter = self.waiter
+                if waiter is not None and not waiter.done():
+                    waiter.set_result(None)
+                if self.buffered_bytes > self._limits.buffer_bytes and not self._reading_paused:
+                    self._pause()
+            elif self.buffered_bytes > self._limits.header_limit_bytes:
+                # Chunk extensions and trailers, without end.
+                self._too_large("framing without a body of", self._limits.header_limit_bytes)
+        elif self.state == HEAD and self.buffered_bytes > self._limits.header_limit_bytes:
+            self._too_large("a response head of", self._limits.header_limit_bytes)
+
+    def eof_received(self) -> None:
+        """Take an end of input as the end of the connection."""
+        self._input_ended(None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell reader and pool that the connection is gone."""
+        self._input_ended(exc)
+        self.abort()
+        # The parser holds bound methods of ours: cut the cycle.
+        self._parser = None
+        self._keeper.forget(self)
+
+    def pause_writing(self) -> None:
+        """Hold back the rest of a large request."""
+        self._writing_paused = True
+
+    def resume_writing(self) -> None:
+        """Go on with a large request."""
+        self._writing_paused = False
+        if self._unsent is not None:
+            self._write_on()
+
+    # --- called by the parser
+
+    def on_message_begin(self) -> None:
+        """Refuse an answer nobody asked for: it sticks to the end of the one that was."""
+        if self.state != HEAD:
+            raise _StopParsing
+        self.headers = {}
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Collect one header; trailers are dropped."""
+        if self.state != HEAD:
+            return
+        name = name.lower()
+        if name in self.headers:
+            value = b"%b, %b" % (self.headers[name], value)
+        self.headers[name] = value
+
+    def on_headers_complete(self) -> None:
+        """Check what the head promises and let the reader have it; 1xx are passed over."""
+        assert self._parser is not None
+        status = self._parser.get_status_code()
+        if 100 <= status < 200 and status != 101:
+            return
+        self._check_head(status)
+        self.status = status
+        self._keep = self._parser.should_keep_alive()
+        self.state = BODY
+        self._wake()
+
+    def on_message_complete(self) -> None:
+        """Note the end of the answer."""
+        if self.state == BODY:
+            self.state = DONE
+            self._wake()
+
+    # --- the steps of the above, in the order they are called
+
+    def _check_head(self, status: int) -> None:
+        headers = self.headers
+        if not 200 <= status <= 599:
+            self._refuse(f"answered with status {status}, which nobody asked for")
+        limit = self._limits.header_limit_bytes
+        if self.buffered_bytes > limit:
+            size = sum(len(name) + len(value) for name, value in headers.items())
+            if size > limit:
+                self._too_large("a response head of", limit)
+                raise _StopParsing
+        length = headers.get(b"content-length")
+        coding = headers.get(b"transfer-encoding")
+        if coding is not None and coding.lower() != b"chunked":
+            self._refuse(f"answered with transfer-encoding {coding[:40]!r}; chunked can be read")
+        self._until_close = length is None and coding is None
+        if length is not None and int(length) > self._limits.body_limit_bytes:
+            self._too_large("a body of", self._limits.body_limit_bytes)
+            raise _StopParsing
+
+    def _refuse(self, what: str) -> None:
+        self.fail(UpstreamProtocolError(f"{self._peer} {what}"))
+        raise _StopParsing
+
+    def _too_large(self, what: str, limit_bytes: int) -> None:
+        self.fail(UpstreamTooLargeError(f"{self._peer} sent {what} more than {limit_bytes} bytes"))
+
+    def _parse_failed(self, exc: HttpParserError | HttpParserUpgrade) -> None:
+        if self.state == DONE:
+            # The answer itself is whole; what follows it spoils only the connection.
+            self._keep = False
+        elif self.state != DEAD:
+            self.fail(
+                UpstreamProtocolError(f"{self._peer} sent something that is not HTTP/1.1: {exc}"),
+                exc,
+            )
+
+    def _pause(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._reading_paused = True
+            self._transport.pause_reading()
+
+    def _input_ended(self, exc: Exception | None) -> None:
+        self._keep = False
+        if self.state == BODY and self._until_close and exc is None:
+            self.state = DONE
+            self._wake()
+        elif self.state in {HEAD, BODY}:
+            self.lost_unheard = self.state == HEAD and not self.buffered_bytes
+            when = "before it answered" if self.state == HEAD else "before its answer ended"
+            self.fail(UpstreamClosedError(f"{self._peer} closed the connection {when}"), exc)
+
+    def _write_on(self) -> None:
+        """Hand over slices until the transport has enough; `resume_writing` calls again."""
+        assert self._transport is not None
+        while self._unsent is not None and not self._writing_paused:
+            piece = self._unsent[:WRITE_SLICE_BYTES]
+            rest = self._unsent[WRITE_SLICE_BYTES:]
+            self._unsent = rest if rest.nbytes else None
+            self._transport.write(piece)
+
+    def _wake(self) -> None:
+        waiter = self.waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    # --- time
+
+    def _arm(self, at: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = at
+        self._timer = self._loop.call_at(at, self._tick)
+
+    def _tick(self) -> None:
+        assert self._terms is not None
+        self._timer = None
+        now = self._loop.time()
+        if self.state == IDLE:
+            deadline = self.idle_since + self._limits.idle_connection_s
+            if now >= deadline:
+                self.abort()
+                return
+        elif self.state in {HEAD, BODY}:
+            deadline, waited_for, seconds = self._deadline(self._terms.timeouts)
+            if now >= deadline:
+                self.fail(
+                    UpstreamTimeoutError(f"{self._peer} sent no {waited_for} within {seconds:g} s")
+                )
+                return
+        else:
+            deadline = now + self._terms.tick_s
+        # Never later than a tick: a deadline that begins until then is seen in time.
+        self._arm(min(deadline, now + self._terms.tick_s))
+
+    def _deadline(self, timeouts: Timeouts) -> tuple[float, str, float]:
+        """Return the deadline in force, what it waits for and its seconds."""
+        total = (self._started_at + timeouts.total_s, "complete answer", timeouts.total_s)
+        if self._reading_paused:
+            return total
+        if self.state == HEAD or not (self.pieces or self.delivered_bytes):
+            first = self._started_at + timeouts.first_byte_s
+            nearer = (first, "first byte of an answer", timeouts.first_byte_s)
+        else:
+            nearer = (self._heard_at + timeouts.idle_s, "further byte", timeouts.idle_s)
+        return min(total, nearer)
+
+    @property
+    def _peer(self) -> str:
+        return self._terms.peer if self._terms is not None else "the upstream"
+
+
+class _StopParsing(Exception):  # noqa: N818 - not an error: it only makes the parser return
+    """Leave the parser from inside a callback."""

@@ -1,0 +1,1 @@
+"""The pages people look at: server-rendered, behind a management key."""

@@ -1,0 +1,20 @@
+"""What the pages are given by the composition root."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from regulars.model.catalog import Catalog
+from regulars.stores.base import Keys, Reports
+
+
+@dataclass(frozen=True, slots=True)
+class WebDeps:
+    """Everything the pages ask or need; `clock` gives seconds since 1970."""
+
+    reports: Reports
+    keys: Keys
+    secret: bytes = field(repr=False)
+    account: str
+    catalog: Catalog
+    clock: Callable[[], float]
+    version: str

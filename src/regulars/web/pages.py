@@ -1,0 +1,51 @@
+"""The table of the site's routes. The composition root mounts them beside the JSON API."""
+
+from functools import partial
+
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from regulars.web.activity import activity_page, pulse
+from regulars.web.deps import WebDeps
+from regulars.web.headers import PageHeaders
+from regulars.web.login import login, login_page, logout
+from regulars.web.site import Endpoint, guarded_json, guarded_page, open_site
+from regulars.web.story import generation_page
+from regulars.web.tokens import HOME
+from regulars.web.users import user_page, users_page
+
+__all__ = ["WebDeps", "page_routes"]
+
+_COMPRESS_FROM_BYTES = 1000
+_COMPRESS_LEVEL = 6
+
+
+def page_routes(deps: WebDeps) -> list[BaseRoute]:
+    """Make the routes of all pages. Reads templates and static files once."""
+    site = open_site(deps)
+    return [
+        _route("/", _home),
+        _route("/login", partial(login_page, site)),
+        _route("/login", partial(login, site), method="POST"),
+        _route("/logout", guarded_page(site, logout), method="POST"),
+        _route("/activity", guarded_page(site, activity_page)),
+        _route("/activity/pulse", guarded_json(site, pulse)),
+        _route("/users", guarded_page(site, users_page)),
+        _route("/users/{user:path}", guarded_page(site, user_page)),
+        _route("/generations/{generation}", guarded_page(site, generation_page)),
+        Route("/static/{digest}/{name}", site.assets.serve, middleware=[Middleware(PageHeaders)]),
+    ]
+
+
+def _route(path: str, endpoint: Endpoint, *, method: str = "GET") -> Route:
+    compress = Middleware(
+        GZipMiddleware, minimum_size=_COMPRESS_FROM_BYTES, compresslevel=_COMPRESS_LEVEL
+    )
+    return Route(path, endpoint, methods=[method], middleware=[Middleware(PageHeaders), compress])
+
+
+async def _home(_request: Request) -> Response:
+    return RedirectResponse(HOME, status_code=303)

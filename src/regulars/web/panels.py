@@ -1,0 +1,223 @@
+"""The parts that pages are made of: cards, the chart, rows. Pure values for the templates."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from regulars.stores.base import Filter, GroupBy, Reports, SeriesPoint, Sums
+from regulars.web.charts import Line, StackedChart, bar_totals, merged, sparkline, stacked
+from regulars.web.names import NOBODY, key_name, shortened, visible
+from regulars.web.numbers import change, compact, grouped, share, usd, usd_exact
+from regulars.web.palette import OTHER
+from regulars.web.periods import Window
+from regulars.web.view import Metric, View
+
+CHART_GROUPS_MAX: Final = 8
+"""As many as there are colours; the rest is `Other`."""
+TABLE_GROUPS_MAX: Final = 50
+METRIC_WORDS: Final[dict[Metric, str]] = {
+    "spend": "Spend",
+    "tokens": "Tokens",
+    "requests": "Requests",
+}
+_FILTERS: Final = {"user": "User", "model": "Model", "provider": "Provider", "key": "API key"}
+_MEASURES: Final[dict[Metric, Callable[[Sums], int]]] = {
+    "spend": lambda sums: sums.cost_nanousd,
+    "tokens": lambda sums: sums.prompt_tokens + sums.completion_tokens,
+    "requests": lambda sums: sums.requests,
+}
+_WRITERS: Final[dict[Metric, Callable[[int | None], str]]] = {
+    "spend": usd,
+    "tokens": compact,
+    "requests": compact,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One headline figure; `href` switches the chart to it, if it is a metric."""
+
+    title: str
+    figure: str
+    exact: str
+    change: str
+    note: str
+    line: Line
+    href: str | None = None
+    current: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LegendEntry:
+    """One group of the chart; `href` narrows the page to it, where a filter can."""
+
+    name: str
+    full: str
+    colour: str
+    total: str
+    share: str
+    href: str | None
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ChartPanel:
+    """The large chart with all that explains it."""
+
+    shape: StackedChart
+    legend: tuple[LegendEntry, ...]
+    totals: tuple[str, ...]
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """One filter that is on; `href` is the page without it."""
+
+    title: str
+    value: str
+    full: str
+    href: str
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """One group's figures in a table."""
+
+    name: str | None
+    sums: Sums
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What one window was asked: figures, the ones before, and the series."""
+
+    window: Window
+    sums: Sums
+    before: Sums
+    points: Sequence[SeriesPoint]
+
+
+def ask(reports: Reports, view: View, account: str, now_us: int) -> Answers:
+    """Ask for what cards and chart need. Blocking."""
+    window = view.window(now_us)
+    where = view.where(account, window)
+    return Answers(
+        window=window,
+        sums=reports.totals(where),
+        before=reports.totals(view.where(account, window.before())),
+        points=reports.series(
+            where, step=window.step, group_by=view.group, groups_max=CHART_GROUPS_MAX
+        ),
+    )
+
+
+def cards(answers: Answers, view: View, path: str) -> tuple[Card, ...]:
+    """Make the three metric cards and the one about the cache."""
+    return (
+        *(_metric_card(answers, view, path, metric) for metric in METRIC_WORDS),
+        _cache(answers),
+    )
+
+
+def chart(answers: Answers, view: View, path: str, key_names: Mapping[str, str]) -> ChartPanel:
+    """Make the large chart for the view's metric and grouping."""
+    write = _WRITERS[view.metric]
+    shape = stacked(answers.points, answers.window, measure=_MEASURES[view.metric], write=write)
+    legend = tuple(
+        LegendEntry(
+            name=shortened(group_name(layer.name, view.group, key_names)),
+            full=group_name(layer.name, view.group, key_names),
+            colour=layer.colour,
+            total=write(layer.total),
+            share=share(layer.total, shape.total),
+            href=_narrowed(view, path, layer.name),
+            values=tuple(write(value) if value else "" for value in layer.values),
+        )
+        for layer in shape.layers
+    )
+    title = f"{METRIC_WORDS[view.metric]} by {'API key' if view.group == 'key' else view.group}"
+    return ChartPanel(shape, legend, tuple(write(slot.total) for slot in shape.slots), title)
+
+
+def chips(view: View, path: str, key_names: Mapping[str, str]) -> tuple[Chip, ...]:
+    """Make a chip for each filter that is on."""
+    return tuple(
+        Chip(
+            title,
+            key_name(value, key_names) if field == "key" else shortened(value),
+            value,
+            view.href(path, **{field: ""}),
+        )
+        for field, title in _FILTERS.items()
+        if (value := str(getattr(view, field)))
+    )
+
+
+def breakdown(reports: Reports, where: Filter, window: Window, group_by: GroupBy) -> list[Figures]:
+    """Ask for one row a group. Blocking."""
+    points = reports.series(where, step=window.step, group_by=group_by, groups_max=TABLE_GROUPS_MAX)
+    return [Figures(name, sums) for name, sums in merged(points)]
+
+
+def group_name(group: str | None, group_by: GroupBy, key_names: Mapping[str, str]) -> str:
+    """Name a group as people know it."""
+    if group == OTHER:
+        return OTHER
+    if group_by == "key":
+        return key_name(group, key_names)
+    if group is None:
+        return NOBODY if group_by == "user" else f"no {group_by}"
+    return visible(group)
+
+
+def spent(sums: Sums) -> int | None:
+    """Return what a group cost; None when nothing in it has a known price."""
+    return None if sums.unpriced and not sums.cost_nanousd else sums.cost_nanousd
+
+
+def _metric_card(answers: Answers, view: View, path: str, metric: Metric) -> Card:
+    now, before = answers.sums, answers.before
+    measure = _MEASURES[metric]
+    value = spent(now) if metric == "spend" else measure(now)
+    return Card(
+        title=METRIC_WORDS[metric],
+        figure=_WRITERS[metric](value),
+        exact=usd_exact(value) if metric == "spend" else grouped(value),
+        change=change(measure(now), measure(before)),
+        note=_note(now, metric),
+        line=sparkline(bar_totals(answers.points, answers.window, measure)),
+        href=view.href(path, metric=metric),
+        current=metric == view.metric,
+    )
+
+
+def _cache(answers: Answers) -> Card:
+    now = answers.sums
+    reads = bar_totals(answers.points, answers.window, lambda sums: sums.cached_tokens)
+    prompts = bar_totals(answers.points, answers.window, lambda sums: sums.prompt_tokens)
+    ratios = [read / prompt if prompt else 0.0 for read, prompt in zip(reads, prompts, strict=True)]
+    saved = now.cache_saving_nanousd
+    known = now.prompt_tokens > 0
+    return Card(
+        title="Read from cache",
+        figure=share(now.cached_tokens, now.prompt_tokens),
+        exact=f"{grouped(now.cached_tokens)} of {grouped(now.prompt_tokens)} prompt tokens",
+        change="",
+        note=f"{usd(abs(saved))} {'saved' if saved >= 0 else 'extra for writes'}" if known else "",
+        line=sparkline(ratios),
+    )
+
+
+def _note(sums: Sums, metric: Metric) -> str:
+    if metric == "spend":
+        return f"{grouped(sums.unpriced)} without a known price" if sums.unpriced else ""
+    if metric == "tokens":
+        return f"{compact(sums.prompt_tokens)} in · {compact(sums.completion_tokens)} out"
+    return f"{grouped(sums.failed)} not completed" if sums.failed else "all completed"
+
+
+def _narrowed(view: View, path: str, name: str | None) -> str | None:
+    if name is None or name == OTHER or getattr(view, view.group):
+        return None
+    return view.href(path, **{view.group: name})

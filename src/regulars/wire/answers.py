@@ -1,0 +1,90 @@
+"""What clients get of an answer: whole, chunk by chunk, and the usage that closes both.
+
+Source: openrouter-api.md sections 1.5 and 1.6. Written by hand where it is on every request.
+"""
+
+from dataclasses import dataclass
+
+import msgspec
+
+from regulars.model.money import Cost, usd_text
+from regulars.model.tokens import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What every frame of one answer says of itself. `provider` is a display name."""
+
+    id: str
+    created: int
+    model: str
+    provider: str
+
+
+def json_text(text: str) -> bytes:
+    """Quote a string as JSON."""
+    return msgspec.json.encode(text)
+
+
+def usage_json(usage: Usage, cost: Cost | None) -> bytes:
+    """Render `usage` with cost and cost details; an unknown cost is null, never 0."""
+    writes = usage.cache_write_tokens
+    parts = [
+        (
+            f'{{"prompt_tokens":{usage.prompt_tokens},"completion_tokens":{usage.completion_tokens},'
+            f'"total_tokens":{usage.total_tokens},"prompt_tokens_details":{{'
+            f'"cached_tokens":{usage.cached_tokens or 0}'
+        )
+    ]
+    if writes is not None:
+        parts.append(f',"cache_write_tokens":{writes}')
+    if usage.audio_tokens is not None:
+        parts.append(f',"audio_tokens":{usage.audio_tokens}')
+    parts.append(
+        f'}},"completion_tokens_details":{{"reasoning_tokens":{usage.reasoning_tokens or 0}'
+    )
+    if usage.audio_output_tokens is not None:
+        parts.append(f',"audio_tokens":{usage.audio_output_tokens}')
+    if cost is None:
+        parts.append('},"cost":null,"cost_details":null,"is_byok":false}')
+    else:
+        parts.append(
+            f'}},"cost":{usd_text(cost.total)},"cost_details":{{"upstream_inference_cost":null,'
+            f'"upstream_inference_prompt_cost":{usd_text(cost.prompt)},'
+            f'"upstream_inference_completions_cost":{usd_text(cost.completion)}}},"is_byok":false}}'
+        )
+    return "".join(parts).encode()
+
+
+def usage_frame(label: Label, usage: bytes | None) -> bytes:
+    """Render the chunk that closes a stream: no choices, the usage (when there is any)."""
+    head = (
+        f'data: {{"id":"{label.id}","object":"chat.completion.chunk","created":{label.created},'
+    ).encode()
+    tail = b"" if usage is None else b',"usage":' + usage
+    return b"".join(
+        (
+            head,
+            b'"model":',
+            json_text(label.model),
+            b',"provider":',
+            json_text(label.provider),
+            b',"choices":[]',
+            tail,
+            b"}\n\n",
+        )
+    )
+
+
+def error_frame(label: Label, *, status: int, code: str, message: str) -> bytes:
+    """Render the chunk that ends a stream which failed in the middle."""
+    frame = {
+        "id": label.id,
+        "object": "chat.completion.chunk",
+        "created": label.created,
+        "model": label.model,
+        "provider": label.provider,
+        "error": {"code": status, "message": message, "metadata": {"error_type": code}},
+        "choices": [{"index": 0, "delta": {"content": ""}, "finish_reason": "error"}],
+    }
+    return b"data: " + msgspec.json.encode(frame) + b"\n\n"

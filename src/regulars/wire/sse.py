@@ -1,0 +1,69 @@
+"""Server-sent events: cut a stream of bytes into whole events, wherever the bytes were cut.
+
+Only what chat streams use: `data:` lines and comments. An event is handed on as its data.
+"""
+
+from typing import Final
+
+KEEPALIVE: Final = b": OPENROUTER PROCESSING\n\n"
+DONE: Final = b"data: [DONE]\n\n"
+EVENT_BYTES_MAX: Final = 16_777_216
+"""One event may carry an image; nothing honest is larger."""
+
+
+class EventTooLargeError(ValueError):
+    """An event went over EVENT_BYTES_MAX without ending."""
+
+
+class EventCutter:
+    """Feed pieces, get the data of each event that is whole now.
+
+    LF, CRLF and a lone CR within an event's lines are understood; comments and fields other
+    than `data` are dropped; several `data` lines of one event are joined by LF.
+    """
+
+    __slots__ = ("_rest",)
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, piece: bytes) -> list[bytes]:
+        """Return the data of every event that this piece completes, in order."""
+        # The common case first: nothing left over, the piece ends where its last event ends.
+        if self._rest:
+            piece = self._rest + piece
+        if b"\r" in piece:
+            return self._feed_crlf(piece)
+        blocks = piece.split(b"\n\n")
+        self._keep(blocks.pop())
+        return [data for block in blocks if (data := _data(block)) is not None]
+
+    def end(self) -> list[bytes]:
+        """Return the data of a last event that no blank line followed."""
+        rest, self._rest = self._rest, b""
+        data = _data(rest.replace(b"\r\n", b"\n").replace(b"\r", b"\n"))
+        return [] if data is None else [data]
+
+    def _feed_crlf(self, piece: bytes) -> list[bytes]:
+        # A CR at the end may be half of a CRLF: it waits for the next piece.
+        held = b"\r" if piece.endswith(b"\r") else b""
+        body = piece[: len(piece) - len(held)].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        blocks = body.split(b"\n\n")
+        self._keep(blocks.pop() + held)
+        return [data for block in blocks if (data := _data(block)) is not None]
+
+    def _keep(self, rest: bytes) -> None:
+        if len(rest) > EVENT_BYTES_MAX:
+            raise EventTooLargeError(f"an event of over {EVENT_BYTES_MAX} bytes")
+        self._rest = rest
+
+
+def _data(block: bytes) -> bytes | None:
+    if block.startswith(b"data: ") and b"\n" not in block:
+        return block[6:]
+    lines = [
+        line[6:] if line.startswith(b"data: ") else line[5:]
+        for line in block.split(b"\n")
+        if line.startswith(b"data:")
+    ]
+    return b"\n".join(lines) if lines else None

@@ -1,0 +1,204 @@
+"""The pages as a person uses them, in a real browser: nothing broken, nothing unlabelled."""
+
+import os
+import shutil
+from collections.abc import Generator
+from dataclasses import replace
+from pathlib import Path
+from time import time
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from fakes.pages_site import PagesSite, running_pages
+from fakes.sample_ledger import HOSTILE_IDS, MANAGEMENT_SECRET, hostile_rows, sample_rows
+from regulars.web.names import user_path
+
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+WIDTHS = (360, 1280, 2560)
+NOW_S = time()
+ROWS = [*sample_rows(NOW_S, count=500), *hostile_rows(NOW_S)]
+UNLABELLED = """() => [...document.querySelectorAll('input:not([type=hidden]), select, button, a')]
+  .filter(each => each.checkVisibility() && !each.ariaHidden && !each.labels?.length && !each.ariaLabel
+    && !each.textContent.trim() && !each.title)
+  .map(each => each.outerHTML)"""
+UNDER_TEST = os.environ.get("CI") == "true"  # noqa: TID251 - tests may read the environment
+
+pytestmark = pytest.mark.skipif(
+    not shutil.which(CHROMIUM) and not UNDER_TEST,
+    reason="no Chromium: apt-get install chromium",
+)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Generator[Browser]:
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Generator[PagesSite]:
+    with running_pages(tmp_path_factory.mktemp("site"), ROWS) as running:
+        yield running
+
+
+def open_page(
+    browser: Browser, *, signed_in: bool = True, **options: Any
+) -> tuple[Page, list[str]]:
+    headers = {"Authorization": f"Bearer {MANAGEMENT_SECRET}"} if signed_in else {}
+    context = browser.new_context(extra_http_headers=headers, **options)
+    context.set_default_timeout(10_000)
+    page = context.new_page()
+    troubles: list[str] = []
+    page.on(
+        "console", lambda m: troubles.append(m.text) if m.type in {"error", "warning"} else None
+    )
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    # A request that the next navigation cuts off did not fail.
+    page.on(
+        "requestfailed",
+        lambda request: (
+            None if request.failure == "net::ERR_ABORTED" else troubles.append(request.url)
+        ),
+    )
+    page.on("dialog", lambda dialog: troubles.append(dialog.message))
+    return page, troubles
+
+
+def look(page: Page, url: str) -> list[str]:
+    """Visit at every width; return what is too wide or has no name."""
+    page.goto(url)
+    found: list[str] = page.evaluate(UNLABELLED)
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+            found.append(f"{url} overflows at {width}")
+    return found
+
+
+def test_pages_have_no_errors_no_overflow_and_all_labels(browser: Browser, site: PagesSite) -> None:
+    page, troubles = open_page(browser)
+    failed = next(row for row in ROWS if row.outcome.value == "failed")
+    paths = (
+        "/login", "/activity", "/activity?period=90d&group=model&metric=tokens&user=ada.lovelace",
+        "/activity?from=2026-02-02&to=2026-01-01", "/users?period=30d", "/users/ada.lovelace?period=7d",
+        f"/generations/{ROWS[-30].id}", f"/generations/{failed.id}",
+    )  # fmt: skip
+
+    found = [trouble for path in paths for trouble in look(page, site.url + path)]
+
+    page.context.close()
+    assert found + troubles == []
+
+
+def test_hostile_ids_break_nothing(browser: Browser, site: PagesSite) -> None:
+    page, troubles = open_page(browser)
+
+    found = [trouble for user in HOSTILE_IDS for trouble in look(page, site.url + user_path(user))]
+    found += look(page, f"{site.url}/generations/{ROWS[-1].id}")
+    images = page.locator("img").count()
+
+    page.context.close()
+    assert found + troubles == []
+    assert images == 0
+
+
+def test_links_of_hostile_users_lead_to_them(browser: Browser, site: PagesSite) -> None:
+    page, troubles = open_page(browser)
+    for user in HOSTILE_IDS:
+        page.goto(f"{site.url}/users?period=24h")
+        page.evaluate(
+            "user => [...document.querySelectorAll('tbody th a')].find(a => a.title === user).click()",
+            user,
+        )
+        expect(page.locator("h1")).to_have_attribute("title", user)
+
+    page.context.close()
+    assert troubles == []
+
+
+def test_person_signs_in_looks_around_and_signs_out(browser: Browser, site: PagesSite) -> None:
+    page, troubles = open_page(browser, signed_in=False)
+    page.goto(f"{site.url}/users?period=7d")
+    page.get_by_label("Management key").fill(MANAGEMENT_SECRET)
+    page.keyboard.press("Enter")
+
+    page.wait_for_url("**/users?period=7d")
+    page.get_by_role("link", name="Activity").click()
+    page.get_by_role("navigation", name="Group by").get_by_role("link", name="Model").click()
+    expect(page.get_by_role("heading", name="Spend by model")).to_be_visible()
+    page.get_by_role("list", name="Legend").get_by_role("link").first.click()
+    expect(page.locator(".chip")).to_have_count(1)
+    found = look(page, page.url)
+    page.get_by_role("button", name="Sign out").click()
+
+    page.wait_for_url("**/login")
+    page.context.close()
+    assert found + troubles == []
+
+
+def test_theme_is_kept(browser: Browser, site: PagesSite) -> None:
+    page, troubles = open_page(browser, color_scheme="light")
+    background = "getComputedStyle(document.documentElement).backgroundColor"
+    page.goto(f"{site.url}/activity")
+    light = page.evaluate(background)
+
+    page.get_by_role("button", name="Switch between light and dark").click()
+    dark = page.evaluate(background)
+    page.reload()
+
+    assert page.evaluate(background) == dark != light
+    page.context.close()
+    assert troubles == []
+
+
+def test_chart_is_read_with_arrow_keys(browser: Browser, site: PagesSite) -> None:
+    page, troubles = open_page(browser)
+    page.goto(f"{site.url}/activity?metric=requests")
+    chart = page.locator("[data-chart]")
+    chart.focus()
+
+    page.keyboard.press("End")
+    last = page.locator(".tip .when").inner_text()
+    page.keyboard.press("ArrowLeft")
+
+    assert page.locator(".tip .when").inner_text() != last
+    page.keyboard.press("Escape")
+    expect(page.locator(".tip")).to_be_hidden()
+    page.context.close()
+    assert troubles == []
+
+
+def test_first_steps_turn_into_the_live_page(browser: Browser, tmp_path: Path) -> None:
+    with running_pages(tmp_path, []) as fresh:
+        page, troubles = open_page(browser)
+        page.clock.install()
+        found = look(page, f"{fresh.url}/activity")
+        expect(page.get_by_text("Waiting for the first generation")).to_be_visible()
+        with page.expect_response("**/activity/pulse"):
+            page.clock.run_for(3_100)
+
+        fresh.store.append(ROWS[-40:-39])
+        page.clock.run_for(3_100)
+        expect(page.get_by_role("heading", name="Newest generations")).to_be_visible()
+        expect(page.locator("#newest-rows tbody tr")).to_have_count(1)
+        expect(page.get_by_role("button", name="Live")).to_have_attribute("aria-pressed", "true")
+
+        fresh.store.append([replace(ROWS[-39], created_at_us=int(time() * 1_000_000))])
+        page.clock.run_for(3_100)
+        expect(page.locator("#newest-rows tbody tr")).to_have_count(2)
+        page.context.close()
+    assert found + troubles == []

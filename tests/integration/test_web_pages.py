@@ -1,0 +1,319 @@
+"""The pages over a real store and real sockets, without a browser."""
+
+import gzip
+from collections.abc import Generator
+from dataclasses import replace
+from http.client import HTTPConnection, HTTPResponse
+from pathlib import Path
+from time import time
+from urllib.parse import urlencode, urlsplit
+
+import pytest
+
+from fakes.pages_site import PagesSite, running_pages
+from fakes.sample_ledger import (
+    HOSTILE_IDS,
+    INFERENCE_SECRET,
+    MANAGEMENT_SECRET,
+    hostile_rows,
+    sample_keys,
+    sample_rows,
+)
+from regulars.model.generation import Generation, Outcome
+from regulars.web.attempts import FAILURES_MAX
+from regulars.web.names import user_path
+from regulars.web.tokens import LINK, SESSION, sign
+
+NOW_S = time()
+ROWS = [*sample_rows(NOW_S, count=600), *hostile_rows(NOW_S)]
+BEARER = {"Authorization": f"Bearer {MANAGEMENT_SECRET}"}
+PAGE_BYTES_MAX = 60_000
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Generator[PagesSite]:
+    with running_pages(tmp_path_factory.mktemp("site"), ROWS) as running:
+        yield running
+
+
+def ask(
+    site: PagesSite,
+    path: str,
+    headers: dict[str, str] | None = None,
+    form: dict[str, str] | None = None,
+) -> tuple[HTTPResponse, str]:
+    connection = HTTPConnection(urlsplit(site.url).netloc, timeout=10)
+    method, body = ("GET", None) if form is None else ("POST", urlencode(form))
+    connection.request(method, path, body, headers or {})
+    response = connection.getresponse()
+    content = response.read()
+    connection.close()
+    if response.headers.get("Content-Encoding") == "gzip":
+        assert len(content) <= PAGE_BYTES_MAX
+        content = gzip.decompress(content)
+    return response, content.decode()
+
+
+def session_of(site: PagesSite, life_s: int = 60) -> dict[str, str]:
+    token = sign(site.deps.secret, SESSION, sample_keys()[0].hash, int(time()) + life_s)
+    return {"Cookie": f"regulars_session={token}"}
+
+
+def cookies(response: HTTPResponse) -> str:
+    return "; ".join(response.headers.get_all("Set-Cookie") or [])
+
+
+def log_in(site: PagesSite, key: str, *, wanted: str = "", form: str = "t" * 32) -> HTTPResponse:
+    fields = {"key": key, "next": wanted, "form": form}
+    return ask(site, "/login", {"Cookie": f"regulars_form={'t' * 32}"}, fields)[0]
+
+
+def test_pages_without_a_session_lead_to_the_login_and_back(site: PagesSite) -> None:
+    for path, login in (
+        ("/activity", "/login"),
+        ("/users?period=7d", "/login?next=%2Fusers%3Fperiod%3D7d"),
+        ("/users/a%2Fb", "/login?next=%2Fusers%2Fa%2Fb"),
+    ):
+        response, _ = ask(site, path)
+        assert (response.status, response.headers["Location"]) == (303, login)
+    assert ask(site, "/")[0].headers["Location"] == "/activity"
+
+
+def test_scripts_get_a_status_instead_of_a_login_page(site: PagesSite) -> None:
+    assert ask(site, "/activity/pulse")[0].status == 401
+
+
+def test_bearer_must_be_a_management_key(site: PagesSite) -> None:
+    wrong, _ = ask(site, "/activity", {"Authorization": "Bearer sk-reg-nobody"})
+    inference, page = ask(site, "/activity", {"Authorization": f"Bearer {INFERENCE_SECRET}"})
+
+    assert (wrong.status, wrong.headers["WWW-Authenticate"]) == (401, "Bearer")
+    assert inference.status == 403
+    assert "management key" in page
+    assert ask(site, "/activity", BEARER)[0].status == 200
+
+
+def test_login_gives_a_session_that_leads_on(site: PagesSite) -> None:
+    response = log_in(site, MANAGEMENT_SECRET, wanted="/users?period=7d")
+
+    assert (response.status, response.headers["Location"]) == (303, "/users?period=7d")
+    cookie = cookies(response)
+    assert "HttpOnly" in cookie
+    assert "SameSite=lax" in cookie
+    assert "Path=/;" in cookie
+    assert "Secure" not in cookie
+    session = {"Cookie": cookie.split(";")[0]}
+    assert ask(site, "/users", session)[0].status == 200
+
+
+def test_login_never_leads_to_another_site(site: PagesSite) -> None:
+    response = log_in(site, MANAGEMENT_SECRET, wanted="//evil.example/")
+
+    assert response.headers["Location"] == "/activity"
+
+
+def test_login_needs_the_form_token(site: PagesSite) -> None:
+    assert log_in(site, MANAGEMENT_SECRET, form="x" * 32).status == 403
+    assert ask(site, "/login", {}, {"key": MANAGEMENT_SECRET, "form": ""})[0].status == 403
+    oversized = {"key": "k" * 20_000, "form": "t" * 32}
+    assert ask(site, "/login", {"Cookie": f"regulars_form={'t' * 32}"}, oversized)[0].status == 403
+
+
+def test_inference_key_cannot_sign_in(site: PagesSite) -> None:
+    response = log_in(site, INFERENCE_SECRET)
+
+    assert response.status == 403
+    assert "regulars_session" not in cookies(response)
+
+
+def test_link_signs_in_and_an_old_one_says_so(site: PagesSite) -> None:
+    hash_ = sample_keys()[0].hash
+    good = sign(site.deps.secret, LINK, hash_, int(time()) + 60)
+    old = sign(site.deps.secret, LINK, hash_, int(time()) - 1)
+
+    assert ask(site, f"/login?token={good}")[0].headers["Location"] == "/activity"
+    response, page = ask(site, f"/login?token={old}")
+    assert response.status == 401
+    assert "24 hours" in page
+
+
+def test_link_is_no_session(site: PagesSite) -> None:
+    link = sign(site.deps.secret, LINK, sample_keys()[0].hash, int(time()) + 60)
+
+    assert ask(site, "/activity", {"Cookie": f"regulars_session={link}"})[0].status == 303
+    assert ask(site, "/activity", session_of(site, life_s=-1))[0].status == 303
+
+
+def test_guessing_keys_is_slowed_down(tmp_path: Path) -> None:
+    with running_pages(tmp_path, []) as fresh:
+        for _ in range(FAILURES_MAX):
+            assert log_in(fresh, "sk-reg-guess").status == 401
+
+        refused = log_in(fresh, MANAGEMENT_SECRET)
+
+    assert refused.status == 429
+    assert int(refused.headers["Retry-After"]) > 0
+
+
+def test_disabled_key_is_out_at_once(tmp_path: Path) -> None:
+    with running_pages(tmp_path, []) as fresh:
+        session = session_of(fresh)
+        assert ask(fresh, "/activity", session)[0].status == 200
+
+        fresh.store.disable_key(sample_keys()[0].hash)
+
+        assert ask(fresh, "/activity", session)[0].status == 303
+        assert ask(fresh, "/activity", BEARER)[0].status == 401
+
+
+def test_logout_needs_the_sessions_own_token(site: PagesSite) -> None:
+    session = session_of(site)
+    page = ask(site, "/activity", session)[1]
+    token = page.split('name="form" value="')[1].split('"')[0]
+
+    assert ask(site, "/logout", session, {"form": "0" * 64})[0].status == 403
+    response, _ = ask(site, "/logout", session, {"form": token})
+
+    assert response.headers["Location"] == "/login"
+    assert 'regulars_session=""' in cookies(response)
+
+
+def test_every_answer_has_the_security_headers(site: PagesSite) -> None:
+    for path in ("/login", "/activity", "/generations/nope", "/activity/pulse", "/users"):
+        headers = ask(site, path, BEARER)[0].headers
+        assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+        assert "unsafe" not in headers["Content-Security-Policy"]
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Referrer-Policy"] == "no-referrer"
+        assert headers["Cache-Control"] == "no-store"
+
+
+def test_static_files_are_cached_for_a_year_under_their_digest(site: PagesSite) -> None:
+    page = ask(site, "/login")[1]
+    path = page.split('rel="stylesheet" href="')[1].split('"')[0]
+
+    plain, text = ask(site, path)
+    packed, same_text = ask(site, path, {"Accept-Encoding": "gzip"})
+
+    assert "immutable" in plain.headers["Cache-Control"]
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert text == same_text
+    assert ask(site, "/static/0000000000000000/site.css")[0].status == 404
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["", "?period=1h&group=key", "?period=7d&group=model&metric=tokens", "?period=90d&group=provider",
+     "?period=1y&metric=requests", "?from=2026-01-01&to=2026-12-31", "?from=x&to=y",
+     "?user=ada.lovelace&model=a%22%3E&provider=%3Cb%3E&key=zz", "?before=nope"],
+)  # fmt: skip
+def test_activity_answers_every_view_small(site: PagesSite, query: str) -> None:
+    response, page = ask(site, f"/activity{query}", BEARER | {"Accept-Encoding": "gzip"})
+
+    assert response.status == 200
+    assert response.headers["Content-Encoding"] == "gzip"
+    assert "<style" not in page
+    assert ' style="' not in page
+
+
+def test_totals_are_the_ledgers(site: PagesSite) -> None:
+    page = ask(site, "/activity?period=90d&metric=requests", BEARER)[1]
+
+    spent = sum(row.cost.total for row in ROWS if row.cost)
+    assert f">{len(ROWS)}</span>" in page
+    assert f'title="${spent // 10**9}.{spent % 10**9:09d}'.rstrip("0") in page
+
+
+def test_generations_go_on_where_the_page_ended(site: PagesSite) -> None:
+    first = ask(site, "/activity?period=90d", BEARER)[1]
+    older = first.split('rel="next"')[0].rsplit('href="', 1)[1].split('"')[0].replace("&amp;", "&")
+
+    second = ask(site, older.split("#")[0], BEARER)[1]
+
+    assert _ids(first)
+    assert not _ids(first) & _ids(second)
+
+
+@pytest.mark.parametrize("user", HOSTILE_IDS)
+def test_hostile_ids_are_text_and_their_pages_open(site: PagesSite, user: str) -> None:
+    response, page = ask(site, user_path(user), BEARER)
+
+    assert response.status == 200
+    assert "<script>alert" not in page
+    assert "<img" not in page
+    assert "\u202e" not in page.split("<title>")[1].split("</title>")[0]
+    assert "Newest generations" in page
+
+
+def test_user_is_found_by_id_and_missing_ones_are_404(site: PagesSite) -> None:
+    assert ask(site, "/users?id=a%2Fb", BEARER)[0].headers["Location"] == "/users/a%2Fb"
+    assert ask(site, "/users/nobody-here", BEARER)[0].status == 404
+    assert ask(site, f"/users/{'x' * 513}", BEARER)[0].status == 404
+    assert ask(site, "/users/", BEARER)[0].headers["Location"] == "/users"
+
+
+def test_each_outcome_has_its_story(site: PagesSite) -> None:
+    stories = {row.outcome: row for row in ROWS} | {
+        None: next(r for r in ROWS if len(r.attempts) > 1)
+    }
+
+    for row in stories.values():
+        response, page = ask(site, f"/generations/{row.id}", BEARER)
+        assert response.status == 200
+        assert row.id in page
+        assert f'class="outcome {row.outcome.value}"' in page
+
+
+def test_price_lines_add_up_and_unknown_prices_are_dashes(tmp_path: Path) -> None:
+    priced = next(row for row in ROWS if row.cost)
+    unpriced = replace(priced, id="gen-unpriced", cost=None, attempts=())
+    bare = Generation(
+        id="gen-bare", created_at_us=priced.created_at_us, account="default",
+        key_hash="gone", outcome=Outcome.REFUSED, status=400, model="x", streamed=False,
+    )  # fmt: skip
+    foreign = replace(priced, id="gen-foreign", account="other")
+
+    with running_pages(tmp_path, [priced, unpriced, bare, foreign]) as fresh:
+        page = ask(fresh, f"/generations/{priced.id}", BEARER)[1]
+        unknown = ask(fresh, "/generations/gen-unpriced", BEARER)[1]
+        nothing = ask(fresh, "/generations/gen-bare", BEARER)[1]
+        other = ask(fresh, "/generations/gen-foreign", BEARER)[0]
+
+    assert priced.cost is not None
+    for part in (priced.cost.prompt, priced.cost.completion, priced.cost.total):
+        assert f"$0.{part:09d}" in page
+    assert "no known price" in unknown
+    assert "No provider was asked." in nothing
+    assert "Unknown: no tokens were reported." in nothing
+    assert other.status == 404
+
+
+def test_empty_ledger_shows_first_steps_at_the_viewers_address(tmp_path: Path) -> None:
+    with running_pages(tmp_path, []) as fresh:
+        page = ask(fresh, "/activity", BEARER | {"Host": "gw.example:9000"})[1]
+        hostile = ask(fresh, "/activity", BEARER | {"Host": "evil'$(id)"})[1]
+        silent = ask(fresh, "/activity/pulse", BEARER)[1]
+        fresh.store.append(ROWS[:1])
+        heard = ask(fresh, "/activity/pulse", BEARER)[1]
+
+    assert "http://gw.example:9000/api/v1/chat/completions" in page
+    assert "http://127.0.0.1:8787/api/v1/chat/completions" in hostile
+    assert silent == '{"mark":null}'
+    assert ROWS[0].id in heard
+
+
+def test_store_that_cannot_be_read_is_a_page_too(tmp_path: Path) -> None:
+    with running_pages(tmp_path, ROWS[:3]) as fresh:
+        fresh.store.close()
+        (tmp_path / "pages.db").unlink()
+        (tmp_path / "pages.db").mkdir()
+
+        page, _ = ask(fresh, "/activity", BEARER)
+        pulse, _ = ask(fresh, "/activity/pulse", BEARER)
+        login = log_in(fresh, MANAGEMENT_SECRET)
+
+    assert {page.status, pulse.status, login.status} == {503}
+
+
+def _ids(page: str) -> set[str]:
+    return {piece.split('"')[0] for piece in page.split('href="/generations/')[1:]}
