@@ -36,6 +36,9 @@ WAIT_S = 10.0
 
 CLOSING_ROUNDS = 10
 
+EARLY_LINGER_S = 0.3
+"""How long a connection that was answered early stays open before it is closed."""
+
 GLANCE_S = 0.02
 """How often a pause looks whether the client is still there."""
 
@@ -146,11 +149,14 @@ class ScriptedProvider:
         self._server = server
         self._note(lambda: setattr(self, "port", server.sockets[0].getsockname()[1]))
         await self._stop.wait()
-        server.close()
-        # A connection just accepted needs a few rounds to appear, an aborted one to be closed.
+        # asyncio loses a connection it accepted in the round before close(), so accepting ends
+        # first. One just accepted needs a few rounds to appear, an aborted one to be closed.
+        for listener in server.sockets:
+            self._loop.remove_reader(listener.fileno())
         for _ in range(CLOSING_ROUNDS):
             self._cancel_all()
             await asyncio.sleep(0)
+        server.close()
 
     def _cancel_all(self) -> None:
         for task in self._open.values():
@@ -193,8 +199,9 @@ class ScriptedProvider:
         except (ConnectionError, asyncio.IncompleteReadError):
             self._note(lambda: self.abandoned.append(request))
             raise
-        if script.answer_early and not connection.cut:
-            await connection.read_body(headers)
+        if script.answer_early:
+            await asyncio.sleep(EARLY_LINGER_S)
+            return False
         return script.keep_alive and not script.close_quietly and not connection.cut
 
     async def _play(
@@ -314,7 +321,10 @@ class _Connection:
 
     async def _break_off(self) -> None:
         self.cut = True
-        if self._script.stall_after is not None:
+        if self._script.stall_after is not None and self._script.answer_early:
+            # Until the provider stops: looking for the client's end would read its body.
+            await asyncio.Event().wait()
+        elif self._script.stall_after is not None:
             await self._client_leaves()
         elif self._script.reset_after is not None:
             sock: socket.socket = self._writer.get_extra_info("socket")

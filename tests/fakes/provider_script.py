@@ -64,7 +64,7 @@ class Script:
     close_quietly: bool = False
     """Closes after the answer without having said so."""
     answer_early: bool = False
-    """Answers before it has read the request's body."""
+    """Answers without ever reading the request's body, then closes."""
 
     # when, and how far
     head_delay_s: float = 0.0

@@ -234,9 +234,7 @@ def test_answer_before_the_request_was_read_is_taken_and_the_connection_dropped(
             assert caller.counts.idle == 0
 
     with ScriptedProvider() as provider:
-        provider.enqueue(
-            Script(status=413, body=b"too much", answer_early=True, close_quietly=True)
-        )
+        provider.enqueue(Script(status=413, body=b"too much", answer_early=True))
         run(scenario(provider))
 
 

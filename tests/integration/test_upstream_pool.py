@@ -132,7 +132,9 @@ def test_a_connection_that_says_close_is_not_kept(run: Run) -> None:
         run(scenario(provider))
 
 
-@pytest.mark.parametrize("cut", [41, 38], ids=["with the answer", "after the answer"])
+@pytest.mark.parametrize(
+    "cut", [len(EXTRA) + 5, len(EXTRA)], ids=["with the answer", "after the answer"]
+)
 def test_a_connection_that_says_more_than_asked_is_not_used_again(run: Run, cut: int) -> None:
     async def scenario(provider: ScriptedProvider) -> None:
         async with calling(provider) as caller:
@@ -240,6 +242,29 @@ def test_a_cancelled_exchange_is_not_asked_again(run: Run) -> None:
         run(scenario(provider))
 
     assert provider.connections == 1
+
+
+@pytest.mark.parametrize("left", ["cancel", "close"])
+def test_an_exchange_that_ends_while_its_connection_is_replaced_leaks_none(
+    run: Run, left: str
+) -> None:
+    async def scenario(provider: ScriptedProvider) -> None:
+        async with calling(provider) as caller:
+            await caller.ask()
+            response = await caller.send()
+            await asyncio.to_thread(provider.close_connections)
+            await until_counts(caller, PoolCounts(open=0, idle=0))
+            ends = {"cancel": lambda: response.cancel(LookupError()), "close": response.close}
+            asyncio.get_running_loop().call_soon(ends[left])
+            with pytest.raises((LookupError, UpstreamClosedError)):
+                await response.head()
+            await until_counts(caller, PoolCounts(open=0, idle=0))
+
+    with ScriptedProvider() as provider:
+        provider.enqueue(Script(), Script(head_delay_s=5))
+        run(scenario(provider))
+
+    assert {request.connection for request in provider.requests} == {1}
 
 
 def test_closing_ends_idle_and_busy_connections(run: Run) -> None:

@@ -175,7 +175,6 @@ class Supervisor:
 
     def _stop(self) -> bool:
         """Pass the stop on and wait; True if all went by themselves."""
-        already = self._stops
         _log.info("stopping", extra={"workers": len(self._workers)})
         self._listener.close()
         for worker in self._workers:
@@ -184,7 +183,7 @@ class Supervisor:
         wait_s = self._crew.drain_timeout_s + STOP_MARGIN_S
         deadline = time.monotonic() + wait_s
         while any(worker.process.is_alive() for worker in self._workers):
-            if self._stops > max(already, 1) or time.monotonic() > deadline:
+            if self._stops > 1 or time.monotonic() > deadline:
                 _log.error("workers_killed", extra={"asked_again": self._stops > 1})
                 self._kill_all()
                 return False

@@ -8,7 +8,7 @@
 `finish` is called once, whatever happened; a second call is a mistake of ours and says so.
 """
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from regulars.billing.price import cost, estimate, sane
 from regulars.model.catalog import Endpoint
@@ -20,8 +20,7 @@ CLIENT_LEFT_STATUS = 499
 """What the ledger shows as status of a request whose client left."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Accepted:
+class Accepted(Struct, frozen=True, kw_only=True, gc=False):
     """What is known of a request when it is taken. `at_s` is the monotonic clock's time."""
 
     id: str
@@ -39,8 +38,7 @@ class Accepted:
     user_agent: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True, gc=False):
     """What an upstream gave, wholly or until it was cut. `usage` None: it never said."""
 
     upstream_id: str | None
@@ -53,8 +51,7 @@ class Answer:
 NOTHING = Answer(None, None, None, None, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class End:
+class End(Struct, frozen=True, gc=False):
     """How a generation ended: the outcome, the status the client got, our error code."""
 
     outcome: Outcome

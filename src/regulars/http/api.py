@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from regulars.http.auth import Authenticator
-from regulars.http.errors import error_body
+from regulars.http.errors import error_body, error_headers
 from regulars.model.caller import ApiKey
 from regulars.model.catalog import Catalog
 from regulars.model.errors import GatewayError, UnavailableError
@@ -52,4 +52,5 @@ def with_key(api: Api, handler: Handler) -> Callable[[Request], Awaitable[Respon
 
 def error_response(error: GatewayError) -> Response:
     """Render OpenRouter's error object as a response."""
-    return Response(error_body(error), error.status, media_type="application/json")
+    headers = {name.decode(): value.decode() for name, value in error_headers(error)}
+    return Response(error_body(error), error.status, headers, media_type="application/json")

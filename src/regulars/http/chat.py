@@ -3,8 +3,9 @@
 import random
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from regulars.config.settings import ServerSettings
 from regulars.exchange.exchange import Accepted
@@ -28,8 +29,7 @@ LABEL_CHARS_MAX: Final = 256
 _SESSION_HEADERS: Final = (b"x-session-id", *HARNESS_HEADERS)
 
 
-@dataclass(frozen=True, slots=True)
-class _Arrival:
+class _Arrival(Struct, frozen=True, gc=False):
     id: str
     created_at_us: int
     at_s: float
@@ -45,7 +45,8 @@ class ChatRoute:
         self._auth = auth
         self._models = catalog.models
         self._relay = relay
-        self._random_bits = random.SystemRandom().getrandbits
+        # Seeded by the system in each process. Ids need to differ, not to be secret.
+        self._random_bits = random.Random().getrandbits  # noqa: S311
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; every error becomes OpenRouter's error object."""

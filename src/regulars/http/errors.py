@@ -21,13 +21,24 @@ def error_body(error: GatewayError) -> bytes:
     )
 
 
+def error_headers(error: GatewayError) -> list[tuple[bytes, bytes]]:
+    """Return what else the head of an error's answer says."""
+    headers: list[tuple[bytes, bytes]] = []
+    if error.retry_after_s is not None:
+        headers.append((b"retry-after", str(ceil(error.retry_after_s)).encode()))
+    if error.status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    return headers
+
+
 async def send_error(send: Send, error: GatewayError, headers: Headers = ()) -> None:
     """Answer with an error."""
     body = error_body(error)
-    head = [JSON, (b"content-length", str(len(body)).encode()), *headers]
-    if error.retry_after_s is not None:
-        head.append((b"retry-after", str(ceil(error.retry_after_s)).encode()))
-    if error.status == 401:
-        head.append((b"www-authenticate", b"Bearer"))
+    head = [
+        JSON,
+        (b"content-length", str(len(body)).encode()),
+        *error_headers(error),
+        *headers,
+    ]
     await send({"type": "http.response.start", "status": error.status, "headers": head})
     await send({"type": "http.response.body", "body": body})

@@ -45,12 +45,17 @@ def list_generations(api: Api) -> Handler:
         query.only(params, _LIST_PARAMS)
         span = query.span(params)
         own = None if key.role is Role.MANAGEMENT else key.hash
+        asked = query.text(params, "api_key_hash")
+        if own is not None and asked not in (None, own):
+            raise ForbiddenError(
+                f"api_key_hash: {asked[:80]!r} is another API key; use that one or a management key"
+            )
         where = Filter(
             account=key.account,
             user=query.user(params),
             model=query.text(params, "model"),
             provider=query.text(params, "provider"),
-            key_hash=own or query.text(params, "api_key_hash"),
+            key_hash=own or asked,
             from_us=span.from_us,
             to_us=span.to_us,
         )

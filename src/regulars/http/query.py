@@ -58,9 +58,11 @@ def limit(params: Mapping[str, str], *, default: int = LIMIT_DEFAULT, most: int 
     value = params.get("limit")
     if value is None:
         return default
-    if not (value.isascii() and value.isdigit() and 1 <= int(value[:9]) <= most):
+    # int() itself refuses thousands of digits, and zeros ahead may be many.
+    digits = value.lstrip("0")[:9] if value.isascii() and value.isdigit() else ""
+    if not digits or int(digits) > most:
         raise CallerError(f"limit: {value[:20]!r} is not a whole number from 1 to {most}")
-    return int(value)
+    return int(digits)
 
 
 def span(params: Mapping[str, str]) -> Span:

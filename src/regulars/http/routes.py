@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -62,6 +63,12 @@ async def not_found(request: Request, _exc: Exception) -> Response:
     return error_response(NotFoundError(f"path {request.url.path[:200]!r} is not served here"))
 
 
-async def method_not_allowed(request: Request, _exc: Exception) -> Response:
+async def method_not_allowed(request: Request, exc: Exception) -> Response:
     """Answer a method the path does not know."""
-    return error_response(MethodNotAllowedError(f"method {request.method}: not allowed here"))
+    assert isinstance(exc, HTTPException), "the router raises nothing else"
+    allowed = (exc.headers or {}).get("Allow", "")
+    response = error_response(
+        MethodNotAllowedError(f"method {request.method}: not allowed here; use {allowed}")
+    )
+    response.headers["allow"] = allowed
+    return response

@@ -1,7 +1,8 @@
 """The value the product is about: one client request and its one ledger row."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from regulars.model.money import Cost
 from regulars.model.tokens import Usage
@@ -24,8 +25,7 @@ class UsageSource(StrEnum):
     ESTIMATED = "estimated"
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(Struct, frozen=True, gc=False):
     """One call of one endpoint inside a generation.
 
     `status` is the upstream's HTTP status, None when none came; `error` is one of our error
@@ -41,8 +41,7 @@ class Attempt:
     duration_ms: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Generation:
+class Generation(Struct, frozen=True, kw_only=True, gc=False):
     """One row of the ledger.
 
     `created_at_us` is when the request was accepted, in microseconds since 1970 (UTC).

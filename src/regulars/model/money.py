@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
+from msgspec import Struct
+
 NANO: Final = Decimal(1_000_000_000)
 NANOUSD_PER_USD: Final = 1_000_000_000
 TOKENS_PER_MILLION: Final = Decimal(1_000_000)
@@ -27,8 +29,7 @@ class Price:
     request: Decimal = Decimal(0)
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
+class Cost(Struct, frozen=True, gc=False):
     """What one generation cost, in nano-USD; `prompt + completion == total`, always.
 
     `cache_saving` is what the same tokens would have cost more without a cache: positive for

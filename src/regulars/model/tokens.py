@@ -1,13 +1,12 @@
 """Token counts of one generation, inclusive: parents contain their parts."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 TOKENS_MAX = 2**40
 """No upstream can truthfully report more tokens than this for one generation."""
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(Struct, frozen=True, gc=False):
     """Tokens of one generation, as the provider reported them or as we estimated them.
 
     `prompt_tokens` contains `cached_tokens`, `cache_write_tokens` and `audio_tokens`;

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from regulars.config.settings import UpstreamSettings
 from regulars.model.catalog import Provider
-from regulars.upstream.connection import Terms
+from regulars.upstream.exchange import Terms
 from regulars.upstream.origin import Origin, parse_base_url
 from regulars.upstream.pool import Pool, PoolCounts
 from regulars.upstream.request_head import request_head

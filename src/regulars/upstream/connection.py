@@ -5,7 +5,6 @@ more: no task, no timer and no future per piece. What reads the answer is `respo
 """
 
 import asyncio
-from dataclasses import dataclass
 from typing import Final, Protocol, cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
@@ -18,33 +17,10 @@ from regulars.model.errors import (
     UpstreamTimeoutError,
     UpstreamTooLargeError,
 )
-
-IDLE: Final = 0
-"""Nothing is asked."""
-HEAD: Final = 1
-"""Asked; status and headers are not complete."""
-BODY: Final = 2
-"""Status and headers are here, the body is coming."""
-DONE: Final = 3
-"""The whole answer is here."""
-DEAD: Final = 4
-"""Broken, aborted or cancelled: `error` says why."""
+from regulars.upstream.exchange import BODY, DEAD, DONE, HEAD, IDLE, Terms
 
 WRITE_SLICE_BYTES: Final = 131_072
 """How much of a large request is handed to the transport at a time."""
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What an exchange says first and how long it waits, made once per route.
-
-    `peer` names provider and origin in messages. `tick_s` is the shortest of the timeouts.
-    """
-
-    peer: str
-    head: bytes
-    timeouts: Timeouts
-    tick_s: float
 
 
 class Keeper(Protocol):

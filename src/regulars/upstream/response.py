@@ -7,8 +7,9 @@ from typing import Any
 
 from regulars.config.settings import UpstreamSettings
 from regulars.model.errors import UpstreamClosedError, UpstreamTooLargeError
-from regulars.upstream.connection import BODY, DEAD, HEAD, Connection
+from regulars.upstream.connection import Connection
 from regulars.upstream.decoding import Decoder
+from regulars.upstream.exchange import BODY, DEAD, HEAD
 from regulars.upstream.route import Route
 
 _NO_HEADERS: Mapping[bytes, bytes] = MappingProxyType({})

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from regulars.upstream.connection import Terms
+from regulars.upstream.exchange import Terms
 from regulars.upstream.pool import Pool
 
 

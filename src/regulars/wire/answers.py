@@ -3,16 +3,14 @@
 Source: openrouter-api.md sections 1.5 and 1.6. Written by hand where it is on every request.
 """
 
-from dataclasses import dataclass
-
 import msgspec
+from msgspec import Struct
 
 from regulars.model.money import Cost, usd_text
 from regulars.model.tokens import Usage
 
 
-@dataclass(frozen=True, slots=True)
-class Label:
+class Label(Struct, frozen=True, gc=False):
     """What every frame of one answer says of itself. `provider` is a display name."""
 
     id: str

@@ -7,11 +7,10 @@ Only top-level keys are looked at: their values stay the very bytes the client s
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from regulars.model.errors import CallerError
 
@@ -24,8 +23,7 @@ OPENER_BYTES_MAX: Final = 65_536
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True, slots=True)
-class ChatRequest:
+class ChatRequest(Struct, frozen=True):
     """One chat request. `fields` holds every top-level key as the client's own bytes."""
 
     model: str
@@ -36,7 +34,7 @@ class ChatRequest:
     body_bytes: int
 
 
-class _Message(msgspec.Struct):
+class _Message(Struct):
     role: str = ""
     content: Raw = Raw(b"")
 

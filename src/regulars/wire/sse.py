@@ -27,6 +27,11 @@ class EventCutter:
     def __init__(self) -> None:
         self._rest = b""
 
+    @property
+    def holds(self) -> bool:
+        """Whether the beginning of an event waits for its end."""
+        return bool(self._rest)
+
     def feed(self, piece: bytes) -> list[bytes]:
         """Return the data of every event that this piece completes, in order."""
         # The common case first: nothing left over, the piece ends where its last event ends.

@@ -92,6 +92,9 @@ class StreamReader:
     def feed(self, piece: bytes) -> bytes:
         """Take a piece as it came from the socket, return frames for the client (or b"")."""
         self.bytes_in += len(piece)
+        passed = self._pass(piece) if self.started and not self._cutter.holds else None
+        if passed is not None:
+            return passed
         try:
             events = self._cutter.feed(piece)
         except EventTooLargeError as exc:
@@ -123,6 +126,25 @@ class StreamReader:
                     self._held.clear()
             frames.append(frame)
         return frames[0] if len(frames) == 1 else b"".join(frames)
+
+    def _pass(self, piece: bytes) -> bytes | None:
+        """Splice a piece that is made of whole plain chunks without cutting it into events."""
+        count = piece.count(b"\n\n")
+        if (
+            piece.count(self._id_old) != count
+            or piece.count(b'"finish_reason":null') != count
+            or piece.count(self._model_old) != count
+            or not piece.endswith(b"\n\n")
+            or b'"usage"' in piece
+            or b'"error"' in piece
+            or b'"reasoning_content"' in piece
+            or b"\r" in piece
+            or self.done
+            or self.error is not None
+        ):
+            return None
+        self.chunks += count
+        return piece.replace(self._id_old, self._id_new).replace(self._model_old, self._model_new)
 
     def _splice(self, data: bytes) -> bytes | None:
         """Replace id and model in a plain chunk; None for a chunk that has to be read."""

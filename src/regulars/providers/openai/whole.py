@@ -1,26 +1,27 @@
 """A whole answer of the common dialect: read once, rendered once it has a price."""
 
-from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from regulars.model.errors import UpstreamProtocolError
 from regulars.model.tokens import Usage
-from regulars.providers.openai.choices import polish
+from regulars.providers.openai.choices import FINISH_REASONS, finish_reason, polish
 from regulars.providers.openai.failure import read_stream_failure
 from regulars.providers.openai.usage import read_usage
 from regulars.wire.answers import Label, json_text
 
 _FIELDS: Final = msgspec.json.Decoder(dict[str, Raw])
-_CHOICES: Final = msgspec.json.Decoder(list[dict[str, Any]])
+_CHOICES: Final = msgspec.json.Decoder(list[dict[str, Raw]])
+_CHOICE: Final = msgspec.json.Decoder(dict[str, Any])
 _OBJECT: Final = Raw(b'"chat.completion"')
 _NULL: Final = Raw(b"null")
+_PLAIN_ENDS: Final = {f'"{reason}"'.encode(): reason for reason in FINISH_REASONS}
+"""Ends that need no translation, as they stand in the JSON."""
 
 
-@dataclass(frozen=True, slots=True)
-class WholeAnswer:
+class WholeAnswer(Struct, frozen=True):
     """One whole answer. `fields` are the upstream's own bytes, choices already polished."""
 
     fields: dict[str, Raw]
@@ -57,16 +58,38 @@ def read_whole(provider: str, body: bytes) -> WholeAnswer:
         if error is not None and error != _NULL:
             raise read_stream_failure(provider, msgspec.json.decode(error))
         choices = _CHOICES.decode(fields.get("choices", _NULL))
+        natives = _polish(choices)
         upstream_id = msgspec.json.decode(fields.get("id", _NULL))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise UpstreamProtocolError(f"{provider} answered 200 with no chat completion") from exc
-    native = [polish(choice, body="message") for choice in choices]
     fields["choices"] = Raw(msgspec.json.encode(choices))
+    native = natives[0] if natives else None
     return WholeAnswer(
         fields=fields,
         upstream_id=upstream_id if isinstance(upstream_id, str) else None,
         usage=read_usage(fields["usage"]) if "usage" in fields else None,
-        finish_reason=choices[0]["finish_reason"] if choices else None,
-        native_finish_reason=native[0] if native else None,
+        finish_reason=None if native is None else finish_reason(native),
+        native_finish_reason=native,
         content_bytes=len(memoryview(fields["choices"])),
     )
+
+
+def _polish(choices: list[dict[str, Raw]]) -> list[str | None]:
+    """Bring choices into OpenRouter's shape, in place; return their native finish reasons.
+
+    The message, nearly all of an answer, stays the upstream's own bytes where its form allows.
+    """
+    natives: list[str | None] = []
+    for number, choice in enumerate(choices):
+        native = _PLAIN_ENDS.get(bytes(choice.get("finish_reason", _NULL)))
+        message = bytes(choice.get("message", _NULL))
+        if native is None or b'"reasoning_content"' in message or b'"role"' not in message:
+            whole = _CHOICE.decode(msgspec.json.encode(choice))
+            native = polish(whole, body="message")
+            choices[number] = {
+                name: Raw(msgspec.json.encode(value)) for name, value in whole.items()
+            }
+        else:
+            choice["native_finish_reason"] = choice["finish_reason"]
+        natives.append(native)
+    return natives
