@@ -3,12 +3,12 @@
 import os
 import shutil
 from collections.abc import Generator
-from dataclasses import replace
 from pathlib import Path
 from time import time
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from fakes.pages_site import PagesSite, running_pages

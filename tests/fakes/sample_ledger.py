@@ -1,10 +1,11 @@
 """A ledger that looks like a few weeks of real use: seeded, so every run has the same rows."""
 
-from dataclasses import replace
 from decimal import Decimal
 from math import pi, sin
 from random import Random
 from typing import Final
+
+from msgspec.structs import replace
 
 from regulars.model.caller import ApiKey, Role, key_hash, key_label
 from regulars.model.catalog import Catalog, Endpoint, Model, Provider

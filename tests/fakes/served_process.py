@@ -1,8 +1,8 @@
 """`regulars serve` in a process of its own, for tests that signal, starve or kill it.
 
-    config = config_text(tmp_path, {"p0": provider.url})
-    with served_process(tmp_path, config, "--workers", "2") as gateway:
-        assert gateway.chat(user="u").status == 200
+config = config_text(tmp_path, {"p0": provider.url})
+with served_process(tmp_path, config, "--workers", "2") as gateway:
+    assert gateway.chat(user="u").status == 200
 """
 
 import json
@@ -82,10 +82,14 @@ class ServedProcess:
 
     def ask(self, connection: HTTPConnection, **fields: Any) -> Answer:
         """Chat over a connection of the caller's."""
-        body = json.dumps({"model": MODEL, "messages": HELLO, **fields})
-        headers = {"Authorization": f"Bearer {self.keys[0]}"}
+        body, headers = self.request_of(**fields)
         connection.request("POST", "/api/v1/chat/completions", body, headers)
         return _read(connection)
+
+    def request_of(self, **fields: Any) -> tuple[str, dict[str, str]]:
+        """Body and head of a chat request."""
+        body = json.dumps({"model": MODEL, "messages": HELLO, **fields})
+        return body, {"Authorization": f"Bearer {self.keys[0]}"}
 
     def chat(self, **fields: Any) -> Answer:
         """Chat over a connection of its own."""

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from time import sleep, time
+from time import time
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -16,6 +16,7 @@ import pytest
 from fakes.provider import ScriptedProvider
 from fakes.running_gateway import MODEL, RunningGateway, running_gateway
 from fakes.sample_ledger import INFERENCE_SECRET, sample_keys, sample_rows
+from fakes.utc_day import today
 from regulars.model.generation import Generation
 from regulars.model.ids import generation_id
 from regulars.stores.sqlite import open_store
@@ -23,7 +24,6 @@ from regulars.stores.sqlite import open_store
 NOW_S = time()
 SAMPLE = sample_rows(NOW_S, days=40, count=600)
 ALWAYS = "from=1970-01-01&to=9998-12-31"
-MIDNIGHT_MARGIN_S = 20.0
 
 SUMMED = {
     "usage": "total_cost",
@@ -110,14 +110,6 @@ def reported(items: list[dict[str, Any]], *, by_user: bool) -> dict[tuple[Any, .
     names = ["requests", "failed_requests", "unpriced_requests", *SUMMED]
     keys = ["date", "model", "provider_name", *(["user"] if by_user else [])]
     return {tuple(item[k] for k in keys): {n: item[n] for n in names} for item in items}
-
-
-def today() -> str:
-    """The UTC day, far enough from its end for a test to be over before."""
-    now = datetime.now(UTC)
-    if (now + timedelta(seconds=MIDNIGHT_MARGIN_S)).date() != now.date():
-        sleep(MIDNIGHT_MARGIN_S)
-    return datetime.now(UTC).date().isoformat()
 
 
 # --- /generation

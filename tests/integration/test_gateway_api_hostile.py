@@ -79,6 +79,30 @@ def test_no_query_is_a_mistake_of_ours(
     assert "x-injected" not in {name.lower() for name, _ in got.getheaders()}
 
 
+@pytest.mark.parametrize("route", ["generation", "generations", "activity"])
+def test_no_single_value_is_a_mistake_of_ours(
+    gateway: RunningGateway, connection: HTTPConnection, route: str
+) -> None:
+    known = {"generation": NAMES[:1], "generations": NAMES[:10], "activity": NAMES[1:11]}[route]
+
+    mistakes = [
+        (name, value[:50])
+        for name in known
+        for value in NASTY
+        if status_of(gateway, connection, f"/api/v1/{route}?{name}={value}") >= 500
+    ]
+
+    assert mistakes == []
+
+
+def status_of(gateway: RunningGateway, connection: HTTPConnection, path: str) -> int:
+    headers = {"Authorization": f"Bearer {gateway.management_key}"}
+    connection.request("GET", path, headers=headers)
+    got = connection.getresponse()
+    got.read()
+    return got.status
+
+
 @pytest.mark.parametrize(
     "target",
     [

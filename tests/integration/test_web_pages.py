@@ -2,13 +2,13 @@
 
 import gzip
 from collections.abc import Generator
-from dataclasses import replace
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 from time import time
 from urllib.parse import urlencode, urlsplit
 
 import pytest
+from msgspec.structs import replace
 
 from fakes.pages_site import PagesSite, running_pages
 from fakes.sample_ledger import (

@@ -8,7 +8,11 @@ import argparse
 import signal
 import sys
 from importlib import import_module
-from typing import Any
+from typing import Any, Final
+
+ANSWER_TOKENS: Final = 64
+"""An answer's length where the request sets none: random weights rarely come to an end, and the
+context is long enough for half a minute of nonsense."""
 
 
 def main() -> None:
@@ -31,6 +35,7 @@ def main() -> None:
     parameters.port = arguments.port
     parameters.n_ctx = 32_768
     parameters.n_parallel = 4
+    parameters.n_predict = ANSWER_TOKENS
     parameters.cpuparams.n_threads = 1
     parameters.cpuparams_batch.n_threads = 1
     parameters.endpoint_metrics = True

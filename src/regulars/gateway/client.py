@@ -20,7 +20,7 @@ class Client(Protocol):
         """Have `call` called once when the connection ends; a later call replaces it."""
         ...
 
-    async def whole(self, generation_id: str, body: bytes) -> None:
+    def whole(self, generation_id: str, body: bytes) -> None:
         """Answer 200 with one JSON body."""
         ...
 
@@ -28,7 +28,7 @@ class Client(Protocol):
         """Send frames of a stream; the first ones bring the status line with them."""
         ...
 
-    async def end(self, frames: bytes) -> None:
+    def end(self, frames: bytes) -> None:
         """Send the stream's last frames."""
         ...
 

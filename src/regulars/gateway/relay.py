@@ -72,6 +72,7 @@ class _Conduct:
     exchange: Exchange
     response: Response | None = None
     choice: Choice | None = None
+    label: Label | None = None
     answer: Answer = NOTHING
 
 
@@ -165,7 +166,7 @@ class Relay:
             await self._settle(conduct, end)
         if not conduct.client.started:
             raise error
-        await conduct.client.end(_error_frames(conduct, error))
+        conduct.client.end(_error_frames(conduct, error))
 
     async def _serve(self, conduct: _Conduct) -> None:
         """Try endpoints in the router's order until one answers."""
@@ -217,7 +218,7 @@ class Relay:
         row = await self._settle(conduct, COMPLETED)
         assert row.usage is not None, "a completed generation has usage, if only an estimate"
         label = _label(conduct.call, choice)
-        await conduct.client.whole(row.id, answer.render(label, usage_json(row.usage, row.cost)))
+        conduct.client.whole(row.id, answer.render(label, usage_json(row.usage, row.cost)))
 
     async def _stream(self, conduct: _Conduct, choice: Choice) -> None:
         client, exchange = conduct.client, conduct.exchange
@@ -245,23 +246,28 @@ class Relay:
                     raise reader.error
                 if reader.done:
                     break
-            await self._end_stream(conduct, reader, label)
+            await self._end_stream(conduct, reader)
         finally:
             quiet.stop()
+            conduct.label = reader.label
             conduct.answer = _stream_answer(reader)
 
-    async def _end_stream(self, conduct: _Conduct, reader: StreamReader, label: Label) -> None:
+    async def _end_stream(self, conduct: _Conduct, reader: StreamReader) -> None:
         rest = reader.end()
         if reader.error is not None:
             raise reader.error
         if not reader.done and reader.finish_reason is None:
-            raise UpstreamClosedError(f"{label.provider} ended its stream in the middle")
+            raise UpstreamClosedError(f"{reader.label.provider} ended its stream in the middle")
         conduct.answer = _stream_answer(reader)
         conduct.exchange.content(time.monotonic())
         row = await self._settle(conduct, COMPLETED)
         usage = None if row.usage is None else usage_json(row.usage, row.cost)
-        await conduct.client.frames(row.id, rest + usage_frame(label, usage))
-        await conduct.client.end(DONE)
+        last = b"".join((rest, usage_frame(reader.label, usage), DONE))
+        if conduct.client.started:
+            conduct.client.end(last)
+        else:  # a stream without a single frame of content
+            await conduct.client.frames(row.id, last)
+            conduct.client.end(b"")
 
     async def _ask(self, conduct: _Conduct, choice: Choice) -> Response:
         route = self._routes[choice.endpoint.id]
@@ -352,13 +358,9 @@ def _stream_answer(reader: StreamReader) -> Answer:
 
 
 def _error_frames(conduct: _Conduct, error: GatewayError) -> bytes:
-    choice = conduct.choice
-    provider = "" if choice is None else choice.endpoint.provider.name
-    accepted = conduct.call.accepted
-    label = Label(
-        id=accepted.id,
-        created=accepted.created_at_us // 1_000_000,
-        model=conduct.call.model.id,
-        provider=provider,
-    )
+    label = conduct.label
+    if label is None:  # only comments have gone out
+        accepted = conduct.call.accepted
+        created = accepted.created_at_us // 1_000_000
+        label = Label(accepted.id, created, conduct.call.model.id, "")
     return error_frame(label, status=error.status, code=error.code, message=error.message)

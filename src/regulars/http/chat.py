@@ -15,8 +15,8 @@ from regulars.http.asgi import Receive, Scope, Send
 from regulars.http.auth import Authenticator, require_inference
 from regulars.http.body import read_body
 from regulars.http.errors import send_error
-from regulars.http.reply import GENERATION_ID, Reply
-from regulars.http.server import CONNECTION
+from regulars.http.reply import Reply
+from regulars.http.server import CONNECTION, CYCLE
 from regulars.identity.name import SESSION_LENGTH_MAX, USER_LENGTH_MAX, accept_name
 from regulars.model.caller import ApiKey
 from regulars.model.catalog import Catalog
@@ -62,9 +62,9 @@ class ChatRoute:
             self._relay.admit()
             body = await read_body(receive, headers, self._body_limit_bytes)
             call = self._call(arrival, key, parse_chat(body), headers)
-            await self._relay.chat(call, Reply(connection, send))
+            await self._relay.chat(call, Reply(connection, scope[CYCLE]))
         except GatewayError as error:
-            await send_error(send, error, [(GENERATION_ID, chosen_id.encode())])
+            await send_error(send, error, [(b"x-generation-id", chosen_id.encode())])
         except ClientGoneError:
             return  # left before the request was whole: nothing was accepted
         finally:

@@ -40,5 +40,7 @@ async def send_error(send: Send, error: GatewayError, headers: Headers = ()) -> 
         *error_headers(error),
         *headers,
     ]
+    if error.status == 405:
+        head.append((b"allow", b"POST"))  # chat alone answers here; the router knows its own
     await send({"type": "http.response.start", "status": error.status, "headers": head})
     await send({"type": "http.response.body", "body": body})

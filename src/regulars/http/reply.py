@@ -1,28 +1,35 @@
-"""The relay's client, played over ASGI."""
+"""The relay's client, played on a connection of the public port.
+
+Answers are written here as whole pieces of bytes: as ASGI messages they took a second system call
+and 25 us more a request (measured). What uvicorn notes of a response is noted here in its stead.
+"""
 
 from collections.abc import Callable
+from typing import Any
 
-from regulars.http.asgi import Send
-from regulars.http.errors import JSON
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+
 from regulars.http.server import EdgeProtocol
 
-GENERATION_ID = b"x-generation-id"
-
+_WHOLE_HEAD = b"content-type: application/json\r\nx-generation-id: %b\r\ncontent-length: %d\r\n"
 _STREAM_HEAD = (
-    (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-cache"),
-    (b"x-accel-buffering", b"no"),
+    b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n"
+    b"x-accel-buffering: no\r\nx-generation-id: %b\r\n"
 )
+_LAST_CHUNK = b"0\r\n\r\n"
 
 
 class Reply:
-    """One response. uvicorn's `send` waits while the client reads slowly."""
+    """One response with status 200; errors before it starts are `http/errors.py`'s."""
 
-    __slots__ = ("_connection", "_send", "started")
+    __slots__ = ("_chunked", "_connection", "_cycle", "_transport", "started")
 
-    def __init__(self, connection: EdgeProtocol, send: Send) -> None:
+    def __init__(self, connection: EdgeProtocol, cycle: RequestResponseCycle) -> None:
         self._connection = connection
-        self._send = send
+        self._cycle = cycle
+        self._transport = cycle.transport
+        # HTTP/1.0 knows no chunks: there the end of the connection is the end of the body.
+        self._chunked = cycle.scope["http_version"] != "1.0"
         self.started = False
 
     @property
@@ -34,25 +41,46 @@ class Reply:
         """Have `call` called when the client leaves."""
         self._connection.on_gone = call
 
-    async def whole(self, generation_id: str, body: bytes) -> None:
-        """Answer 200 with one JSON body."""
-        self.started = True
-        head = [
-            JSON,
-            (b"content-length", str(len(body)).encode()),
-            (GENERATION_ID, generation_id.encode()),
-        ]
-        await self._send({"type": "http.response.start", "status": 200, "headers": head})
-        await self._send({"type": "http.response.body", "body": body})
+    def whole(self, generation_id: str, body: bytes) -> None:
+        """Answer with one JSON body."""
+        self._start(_WHOLE_HEAD % (generation_id.encode(), len(body)), body)
+        self._complete()
 
     async def frames(self, generation_id: str, frames: bytes) -> None:
-        """Send frames of a stream, with the head before the first."""
+        """Send frames of a stream, with the head before the first; wait while he reads slowly."""
+        if self._cycle.flow.write_paused and not self._connection.gone:
+            await self._cycle.flow.drain()
         if not self.started:
-            self.started = True
-            head = [*_STREAM_HEAD, (GENERATION_ID, generation_id.encode())]
-            await self._send({"type": "http.response.start", "status": 200, "headers": head})
-        await self._send({"type": "http.response.body", "body": frames, "more_body": True})
+            framing = b"transfer-encoding: chunked\r\n" if self._chunked else b""
+            self._start(_STREAM_HEAD % generation_id.encode() + framing, self._framed(frames))
+        elif not self._connection.gone:
+            self._transport.write(self._framed(frames))
 
-    async def end(self, frames: bytes) -> None:
-        """Send the last frames."""
-        await self._send({"type": "http.response.body", "body": frames})
+    def end(self, frames: bytes) -> None:
+        """Send a started stream's last frames, if any are left, and its end."""
+        if not self._connection.gone:
+            last = self._framed(frames) if frames else b""
+            self._transport.write(last + _LAST_CHUNK if self._chunked else last)
+        self._complete()
+
+    def _start(self, head: bytes, rest: bytes) -> None:
+        self.started = True
+        cycle = self._cycle
+        cycle.response_started = True
+        cycle.waiting_for_100_continue = False
+        if self._connection.gone:
+            return
+        dates = [b"%b: %b\r\n" % header for header in cycle.default_headers]
+        blank = b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n"
+        self._transport.write(b"".join((STATUS_LINE[200], *dates, head, blank, rest)))
+
+    def _framed(self, piece: bytes) -> bytes:
+        return b"%x\r\n%b\r\n" % (len(piece), piece) if self._chunked else piece
+
+    def _complete(self) -> None:
+        cycle: Any = self._cycle
+        cycle.response_complete = True
+        cycle.message_event.set()
+        if not cycle.keep_alive:
+            self._transport.close()
+        cycle.on_response()

@@ -23,6 +23,9 @@ from regulars.model.errors import (
 CONNECTION: Final = "regulars.connection"
 """Where a request's scope holds its connection."""
 
+CYCLE: Final = "regulars.cycle"
+"""Where it holds uvicorn's state of this request and its response."""
+
 BODY_BYTES_PER_S_MIN: Final = 65_536
 """A body may take `body_timeout_s` and a second more for each so many bytes."""
 
@@ -99,6 +102,8 @@ class EdgeProtocol(HttpToolsProtocol):
             return
         self._head_bytes = 0
         super().on_headers_complete()
+        # With pipelining `self.cycle` runs ahead of the one that is being answered.
+        self.scope[CYCLE] = self.cycle  # type: ignore[typeddict-unknown-key]
 
     @override
     def on_body(self, body: bytes) -> None:

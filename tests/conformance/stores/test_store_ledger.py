@@ -1,8 +1,7 @@
 """Appending and finding rows: every store, the same answers."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from conformance.stores.ledgers import FULL, NOON_US, generation
 from regulars.model.generation import Generation, Outcome

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import msgspec
 from msgspec import Raw
+from msgspec.structs import replace
 
 from regulars.model.errors import UpstreamError, UpstreamProtocolError
 from regulars.model.tokens import Usage
@@ -48,6 +49,7 @@ class StreamReader:
         "_model_old",
         "_overhead",
         "_provider",
+        "_seen_created",
         "bytes_in",
         "chunks",
         "done",
@@ -67,6 +69,7 @@ class StreamReader:
         self._id_new = b'"id":"%b","provider":%b' % (label.id.encode(), json_text(label.provider))
         self._model_new = b'"model":' + json_text(label.model)
         self._provider = Raw(json_text(label.provider))
+        self._seen_created = False
         self.started = False
         """Content has come: from here on the endpoint is final."""
         self.done = False
@@ -78,6 +81,11 @@ class StreamReader:
         self.chunks = 0
         self.bytes_in = 0
         self._overhead: int | None = None
+
+    @property
+    def label(self) -> Label:
+        """What the frames say of themselves: our names, and the time the upstream gave first."""
+        return self._label
 
     @property
     def content_bytes(self) -> int:
@@ -238,8 +246,11 @@ class StreamReader:
         fields["model"] = Raw(json_text(label.model))
         fields["provider"] = self._provider
         fields["choices"] = Raw(msgspec.json.encode(choices))
-        if not bytes(fields.get("created", _NULL)).isdigit():
-            fields["created"] = Raw(str(label.created).encode())
+        created = bytes(fields.get("created", _NULL))
+        if not self._seen_created and created.isdigit() and len(created) < 20:
+            label = self._label = replace(label, created=int(created))
+        self._seen_created = True
+        fields["created"] = Raw(str(label.created).encode())
         if fields.get("system_fingerprint") == _NULL:
             del fields["system_fingerprint"]
         return b"data: " + msgspec.json.encode(fields) + b"\n\n"

@@ -7,7 +7,8 @@ lock to and from the event loop's thread.
 from collections.abc import Iterator, Sequence
 from typing import Final, TypeVar
 
-SIZES: Final = (64, 16, 4, 1)
+SIZES: Final = (64, 48, 32, 24, 16, 12, 8, 6, 4, 3, 2, 1)
+"""Most batches take one or two statements; each is prepared once and kept."""
 
 Item = TypeVar("Item")
 

@@ -57,7 +57,13 @@ class SqliteLedger:
         try:
             if self._connection is None:
                 self._connection = connect(self._path)
-            self._append(self._connection, rows)
+            try:
+                self._append(self._connection, rows, rows)
+            except sqlite3.IntegrityError:
+                # Most likely an id that is there already, after a commit whose result was lost.
+                self._connection.execute("ROLLBACK")
+                self._forget()
+                self._append(self._connection, rows, None)
         except _ROW_FAULT_ERRORS as exc:
             self._abandon()
             raise RowError(f"a row of {len(rows)} does not fit the ledger: {exc}") from exc
@@ -87,9 +93,16 @@ class SqliteLedger:
             self._abandon()
             self._inode = inode
 
-    def _append(self, connection: sqlite3.Connection, rows: Sequence[Generation]) -> None:
+    def _append(
+        self,
+        connection: sqlite3.Connection,
+        rows: Sequence[Generation],
+        fresh: Sequence[Generation] | None,
+    ) -> None:
+        """Append in one transaction; `fresh` None: find out which of the rows are new."""
         connection.execute("BEGIN IMMEDIATE")
-        fresh = self._unknown(connection, rows)
+        if fresh is None:
+            fresh = self._unknown(connection, rows)
         if fresh:
             encoded = self._encode(connection, fresh)
             for chunk in cut(encoded):
@@ -146,11 +159,14 @@ class SqliteLedger:
 
     def _abandon(self) -> None:
         """Close the connection, which rolls back, and forget ids that may have gone with it."""
-        for names in (self._words, self._end_users):
-            names.forget()
+        self._forget()
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
+
+    def _forget(self) -> None:
+        for names in (self._words, self._end_users):
+            names.forget()
 
 
 def _flat(rows: Iterable[tuple[Any, ...]]) -> list[Any]:
