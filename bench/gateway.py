@@ -27,7 +27,7 @@ SETTLE_POLL_S = 0.1
 CONFIG = """\
 [server]
 in_flight_max = 8000
-[upstream]
+{per_key}[upstream]
 connections_max = 8000
 [store]
 url = "sqlite:///{store}"
@@ -76,7 +76,10 @@ def install(
     """Write a config with an empty store and create a key; `source` is the tree to run."""
     store = children.folder / f"{name}.db"
     config = children.folder / f"{name}.toml"
-    config.write_text(CONFIG.format(store=store, origin_port=origin_port))
+    # An older tree, run to compare with, does not know this bound and refuses its name.
+    knows = "in_flight_per_key_max" in (source / "regulars/config/schema.py").read_text()
+    per_key = "in_flight_per_key_max = 8000\n" if knows else ""
+    config.write_text(CONFIG.format(store=store, origin_port=origin_port, per_key=per_key))
     environment = {
         "PYTHONPATH": str(source),
         "REGULARS_HOME": str(children.folder),

@@ -6,7 +6,8 @@ from regulars.model.catalog import Endpoint, Provider
 from regulars.model.money import Price
 from regulars.model.tokens import Usage
 from regulars.routing.keys import StickyKeys, sticky_key
-from regulars.routing.warmhrw import FLOOR, Choice, Router
+from regulars.routing.lineup import FLOOR
+from regulars.routing.warmhrw import Choice, Router
 
 PRICE = Price(prompt=Decimal("1e-6"), completion=Decimal("4e-6"), cache_read=Decimal("1e-7"))
 
@@ -158,7 +159,7 @@ def test_the_valve_opens_when_an_endpoint_drowns() -> None:
     router = Router()
     who = keys("u", "s")
     home = ask(router, who, 0, tokens=50).endpoint
-    router.endpoint_loads.add(home.id, 40 * FLOOR, 0.0)
+    router.loads.add(home.id, 40 * FLOOR, 0.0)
 
     moved = ask(router, who, 1, tokens=50)
 

@@ -114,6 +114,8 @@ def sane(usage: Usage) -> Usage:
     cache's write to what its reads leave of the prompt; a one-hour write without a figure for
     all writes stands for them all. What is consistent comes back as the same object.
     """
+    if _is_sane(usage):
+        return usage
     prompt, completion = _within(usage.prompt_tokens), _within(usage.completion_tokens)
     cached = _part(usage.cached_tokens, prompt)
     room = prompt - (cached or 0)
@@ -130,6 +132,18 @@ def sane(usage: Usage) -> Usage:
         audio_output_tokens=_part(usage.audio_output_tokens, completion),
     )
     return usage if clamped == usage else clamped
+
+
+def _is_sane(usage: Usage) -> bool:
+    """Tell the common case, nothing but reads from a cache, without building anything."""
+    return (
+        usage.cache_write_tokens is None
+        and usage.cache_write_1h_tokens is None
+        and usage.audio_tokens is None
+        and usage.audio_output_tokens is None
+        and 0 <= (usage.cached_tokens or 0) <= usage.prompt_tokens <= TOKENS_MAX
+        and 0 <= (usage.reasoning_tokens or 0) <= usage.completion_tokens <= TOKENS_MAX
+    )
 
 
 def estimate(prompt_bytes: int, completion_bytes: int) -> Usage:

@@ -9,6 +9,7 @@ from regulars.cli.check import check
 from regulars.cli.demo import demo
 from regulars.cli.keys import keys
 from regulars.cli.serve import serve
+from regulars.cli.simulate import simulate
 
 app = typer.Typer(
     name="regulars",
@@ -41,6 +42,7 @@ def root(
 app.command()(serve)
 app.command()(demo)
 app.command()(check)
+app.command()(simulate)
 app.add_typer(keys, name="keys")
 
 

@@ -142,6 +142,7 @@ def _provider(
         headers=table.headers,
         timeouts=_timeouts(table, defaults),
         cache_ttl_s=table.cache_ttl_s,
+        allow_link_local=table.allow_link_local,
     )
 
 

@@ -6,10 +6,12 @@ Works on the tables as written, so that these problems are found beside those of
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from regulars.config.judge import suggestion
 from regulars.config.problems import Problem, dotted, shown
 from regulars.config.schema import EndpointTable
+from regulars.model.addresses import is_forbidden
 
 Tables = Mapping[str, Any]
 
@@ -18,6 +20,7 @@ def reference_problems(tables: Tables, env: Mapping[str, str]) -> list[Problem]:
     """Find every reference that leads nowhere."""
     return [
         *_unset_keys(tables, env),
+        *_forbidden_addresses(tables),
         *_unknown_providers(tables),
         *_duplicate_ids(tables),
         *_nothing_served(tables),
@@ -56,6 +59,29 @@ def _unset_keys(tables: Tables, env: Mapping[str, str]) -> Iterator[Problem]:
                 else "that variable is not set",
                 fix=f"export {name}=… with the provider's key, or remove this line",
             )
+
+
+def _forbidden_addresses(tables: Tables) -> Iterator[Problem]:
+    # Names are judged when they are connected to: where they lead may change.
+    for slug, table in _tables_in(tables, "providers"):
+        base_url = table.get("base_url")
+        if isinstance(base_url, str) and not table.get("allow_link_local"):
+            host = _host(base_url)
+            if is_forbidden(host):
+                yield Problem(
+                    path=dotted(("providers", slug, "base_url")),
+                    value=repr(host),
+                    message="link-local, or a cloud's metadata service",
+                    fix="write the model server's own address; "
+                    "set allow_link_local = true if this one is meant",
+                )
+
+
+def _host(base_url: str) -> str:
+    try:
+        return urlsplit(base_url).hostname or ""
+    except ValueError:
+        return ""  # the schema complains of it
 
 
 def _names_a_variable(name: str) -> bool:

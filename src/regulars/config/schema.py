@@ -105,6 +105,9 @@ class ServerTable(Table):
     in_flight_max: int = Field(
         2000, ge=1, le=1_000_000, description="Requests in work per worker; beyond it: 503."
     )
+    in_flight_per_key_max: int = Field(
+        1000, ge=1, le=1_000_000, description="Likewise of one API key."
+    )
     drain_timeout_s: Seconds = Field(
         30.0, description="For requests in work to end when the gateway stops."
     )
@@ -183,6 +186,10 @@ class ProviderTable(TimesTable):
     )
     cache_ttl_s: Seconds | None = Field(
         None, description="How long a prompt stays in its cache; absent: learned."
+    )
+    allow_link_local: bool = Field(
+        False,
+        description="Its address may be link-local or a cloud's metadata service: else refused.",
     )
 
 

@@ -20,6 +20,7 @@ class ServerSettings:
     header_limit_bytes: int = 65_536
     body_limit_bytes: int = 20_000_000
     in_flight_max: int = 2000
+    in_flight_per_key_max: int = 1000
     drain_timeout_s: float = 30.0
     write_stall_timeout_s: float = 60.0
     """A client that takes nothing for this long is cut."""

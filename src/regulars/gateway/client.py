@@ -9,7 +9,7 @@ class ClientGoneError(Exception):
 
 
 class Client(Protocol):
-    """One waiting client. Writes wait while he reads slowly, so memory stays bounded."""
+    """One waiting client. Who writes looks at `is_full`, so that memory stays bounded."""
 
     @property
     def gone(self) -> bool:
@@ -24,8 +24,17 @@ class Client(Protocol):
         """Answer 200 with one JSON body."""
         ...
 
-    async def frames(self, generation_id: str, frames: bytes) -> None:
+    def frames(self, generation_id: str, frames: bytes) -> None:
         """Send frames of a stream; the first ones bring the status line with them."""
+        ...
+
+    @property
+    def is_full(self) -> bool:
+        """Whether he reads more slowly than we write: `drain` before more is sent."""
+        ...
+
+    async def drain(self) -> None:
+        """Wait until he has read, or left."""
         ...
 
     def end(self, frames: bytes) -> None:

@@ -91,19 +91,22 @@ class Relay:
         self._attempts_max = settings.upstream.attempts_max
         self._keepalive_s = settings.server.keepalive_comment_s
         self._in_flight_max = settings.server.in_flight_max
+        self._in_flight_per_key_max = settings.server.in_flight_per_key_max
         self._rows_max = settings.ledger.queue_rows_max
         self._upstream = upstream
         self._routes = routes
         self._router = router
         self._writer = writer
         self.in_flight = 0
+        self._in_flight_of: dict[str, int] = {}
         self._idle: asyncio.Event | None = None
 
-    def admit(self) -> None:
-        """Refuse at once what cannot be served or recorded now.
+    def admit(self, key_hash: str) -> None:
+        """Take a request in before its body is read; `release` follows, whatever happens.
 
         Raises:
-            UnavailableError: too many requests in flight, or too many rows wait for the store.
+            UnavailableError: it cannot be served or recorded now: too many requests are in
+                flight, in all or of this API key, or too many rows wait for the store.
         """
         if self.in_flight >= self._in_flight_max:
             raise UnavailableError(
@@ -116,6 +119,26 @@ class Relay:
                 "the ledger's store is away and its queue is full; try again shortly",
                 retry_after_s=5.0,
             )
+        of_key = self._in_flight_of.get(key_hash, 0)
+        if of_key >= self._in_flight_per_key_max:
+            raise UnavailableError(
+                f"{of_key} requests of this API key are in flight, as many as [server] "
+                "in_flight_per_key_max allows; try again shortly",
+                retry_after_s=1.0,
+            )
+        self._in_flight_of[key_hash] = of_key + 1
+        self.in_flight += 1
+
+    def release(self, key_hash: str) -> None:
+        """Stop counting a request that was admitted."""
+        of_key = self._in_flight_of[key_hash] - 1
+        if of_key:
+            self._in_flight_of[key_hash] = of_key
+        else:
+            del self._in_flight_of[key_hash]
+        self.in_flight -= 1
+        if self._idle is not None and not self.in_flight:
+            self._idle.set()
 
     async def chat(self, call: Call, client: Client) -> None:
         """Serve one call to its end.
@@ -125,7 +148,6 @@ class Relay:
         """
         conduct = _Conduct(call, client, Exchange(call.accepted))
         client.on_gone(lambda: _cancel(conduct))
-        self.in_flight += 1
         try:
             await self._serve(conduct)
         except ClientGoneError:
@@ -145,9 +167,6 @@ class Relay:
         finally:
             if conduct.response is not None:
                 conduct.response.close()
-            self.in_flight -= 1
-            if self._idle is not None and not self.in_flight:
-                self._idle.set()
 
     async def wait_idle(self, timeout_s: float) -> bool:
         """Wait until nothing is in flight; False when the time is up first."""
@@ -225,27 +244,32 @@ class Relay:
         generation_id = exchange.accepted.id
         label = _label(conduct.call, choice)
         reader = StreamReader(label)
+
+        def take(piece: bytes) -> bool:
+            """Pass a piece on, in the upstream connection's own callback: no task wakes up."""
+            frames = reader.feed(piece)
+            if frames:
+                if not exchange.has_content:
+                    exchange.content(time.monotonic())
+                client.frames(generation_id, frames)
+            return not (reader.done or client.is_full or reader.error is not None)
+
         response = await self._ask(conduct, choice)
         quiet = QuietTimer(self._keepalive_s)
         quiet.waiting_for = response
         try:
             while not await response.head():
-                await client.frames(generation_id, KEEPALIVE)
+                client.frames(generation_id, KEEPALIVE)
             exchange.answered(response.status)
             if response.status != 200:
                 raise _failure(choice.endpoint.provider.name, response, await _read_all(response))
-            while (piece := await response.read()) != b"":
-                if piece is None:
-                    await client.frames(generation_id, KEEPALIVE)
-                    continue
-                frames = reader.feed(piece)
-                if frames:
-                    exchange.content(time.monotonic())
-                    await client.frames(generation_id, frames)
+            while not await response.pump(take) and not reader.done:
                 if reader.error is not None:
                     raise reader.error
-                if reader.done:
-                    break
+                if client.is_full:
+                    await client.drain()
+                elif quiet.rang():
+                    client.frames(generation_id, KEEPALIVE)
             await self._end_stream(conduct, reader)
         finally:
             quiet.stop()
@@ -266,7 +290,7 @@ class Relay:
         if conduct.client.started:
             conduct.client.end(last)
         else:  # a stream without a single frame of content
-            await conduct.client.frames(row.id, last)
+            conduct.client.frames(row.id, last)
             conduct.client.end(b"")
 
     async def _ask(self, conduct: _Conduct, choice: Choice) -> Response:

@@ -3,6 +3,7 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
+from hashlib import sha256
 from typing import Final
 
 from regulars.model.caller import ApiKey, Role, key_hash
@@ -26,6 +27,7 @@ class Authenticator:
         self._keys = keys
         self._clock = clock
         self._known: OrderedDict[str, tuple[ApiKey | None, float]] = OrderedDict()
+        self._recent: OrderedDict[bytes, tuple[ApiKey, float]] = OrderedDict()
 
     async def caller(self, authorization: bytes | None) -> ApiKey:
         """Return the key that the header holds.
@@ -36,14 +38,27 @@ class Authenticator:
         """
         if authorization is None:
             raise UnauthenticatedError(f"no API key; {_HOWTO}")
+        # By the header's digest: what it says is looked at again only when its time is up.
+        header = sha256(authorization).digest()
+        recent = self._recent.get(header)
+        if recent is not None and self._clock() < recent[1]:
+            return recent[0]
+        key = await self._identify(authorization)
+        self._recent[header] = (key, self._clock() + CACHE_S)
+        if len(self._recent) > CACHE_KEYS_MAX:
+            self._recent.popitem(last=False)
+        return key
+
+    async def _identify(self, authorization: bytes) -> ApiKey:
         scheme, _, secret = authorization.partition(b" ")
         secret = secret.strip()
         if scheme.lower() != b"bearer" or not secret or len(secret) > KEY_BYTES_MAX:
             raise UnauthenticatedError(f"the authorization header is not a Bearer key; {_HOWTO}")
         digest = key_hash(secret.decode("latin-1"))
         known = self._known.get(digest)
-        if known is not None and self._clock() - known[1] < CACHE_S:
-            key = known[0]
+        # A key that is not known is remembered too, so that guessing does not reach the store.
+        if known is not None and known[0] is None and self._clock() - known[1] < CACHE_S:
+            key = None
         else:
             key = await self._look_up(digest, known)
         if key is None:

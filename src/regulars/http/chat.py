@@ -58,11 +58,15 @@ class ChatRoute:
             if scope["method"] != "POST":
                 raise MethodNotAllowedError(f"method {scope['method']}: use POST here")
             headers = dict(scope["headers"])
-            key = require_inference(await self._auth.caller(headers.get(b"authorization")))
-            self._relay.admit()
-            body = await read_body(receive, headers, self._body_limit_bytes)
-            call = self._call(arrival, key, parse_chat(body), headers)
-            await self._relay.chat(call, Reply(connection, scope[CYCLE]))
+            key = await self._auth.caller(headers.get(b"authorization"))
+            require_inference(key)
+            self._relay.admit(key.hash)
+            try:
+                body = await read_body(receive, headers, self._body_limit_bytes)
+                call = self._call(arrival, key, parse_chat(body), headers)
+                await self._relay.chat(call, Reply(connection, scope[CYCLE]))
+            finally:
+                self._relay.release(key.hash)
         except GatewayError as error:
             await send_error(send, error, [(b"x-generation-id", chosen_id.encode())])
         except ClientGoneError:

@@ -46,10 +46,17 @@ class Reply:
         self._start(_WHOLE_HEAD % (generation_id.encode(), len(body)), body)
         self._complete()
 
-    async def frames(self, generation_id: str, frames: bytes) -> None:
-        """Send frames of a stream, with the head before the first; wait while he reads slowly."""
-        if self._cycle.flow.write_paused and not self._connection.gone:
-            await self._cycle.flow.drain()
+    @property
+    def is_full(self) -> bool:
+        """Whether the client reads more slowly than we write."""
+        return self._cycle.flow.write_paused and not self._connection.gone
+
+    async def drain(self) -> None:
+        """Wait until the client has read, or left."""
+        await self._cycle.flow.drain()
+
+    def frames(self, generation_id: str, frames: bytes) -> None:
+        """Send frames of a stream, with the head before the first."""
         if not self.started:
             framing = b"transfer-encoding: chunked\r\n" if self._chunked else b""
             self._start(_STREAM_HEAD % generation_id.encode() + framing, self._framed(frames))

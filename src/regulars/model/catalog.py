@@ -18,7 +18,10 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """Who runs models, and how to reach them. `key` is the secret itself: never print it."""
+    """Who runs models, and how to reach them. `key` is the secret itself: never print it.
+
+    `allow_link_local`: may have a link-local address or that of a cloud's metadata service.
+    """
 
     slug: str
     name: str
@@ -28,6 +31,7 @@ class Provider:
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     timeouts: Timeouts = Timeouts()
     cache_ttl_s: float | None = None
+    allow_link_local: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,8 @@ class Endpoint:
     """One provider's offer of one model.
 
     `id` is stable over restarts and order in the config (it places users): `provider/model`
-    unless the config names it. `price` is None where nobody knows it.
+    unless the config names it. `price` is None where nobody knows it. `cache_ttl_s` overrides
+    the provider's; `tokens_per_minute` is what it can take, None where nobody said.
     """
 
     id: str
@@ -45,6 +50,8 @@ class Endpoint:
     price: Price | None
     capacity: float = 1.0
     context_length: int | None = None
+    cache_ttl_s: float | None = None
+    tokens_per_minute: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

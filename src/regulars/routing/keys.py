@@ -29,8 +29,12 @@ def sticky_key(account: str, model: str, kind: str, name: bytes) -> int:
 def unit(key: int, endpoint_id: str) -> float:
     """Return a key's own number in (0, 1) for an endpoint, the same on every machine."""
     material = key.to_bytes(DIGEST_BYTES, "big") + endpoint_id.encode()
-    digest = int.from_bytes(blake2b(material, digest_size=DIGEST_BYTES).digest(), "big")
-    return (digest + 0.5) / _SPAN
+    return digest_unit(blake2b(material, digest_size=DIGEST_BYTES).digest())
+
+
+def digest_unit(digest: bytes) -> float:
+    """Read a digest as a number in (0, 1)."""
+    return (int.from_bytes(digest, "big") + 0.5) / _SPAN
 
 
 def join(parts: Sequence[bytes]) -> bytes:

@@ -1,42 +1,59 @@
-"""Where a key is warm: a bounded table of the endpoint that answered it last."""
+"""T: where a key is warm, a bounded table of the endpoint that answered it last."""
 
-from collections import OrderedDict
-from dataclasses import dataclass, field
-from typing import Final
+from collections.abc import Iterator
+from typing import Final, TypeAlias
 
-KEYS_MAX: Final = 500_000
-FORGET_S: Final = 3600.0
+from regulars.routing.recent import Recent
+
+KEYS_MAX: Final = 1_000_000
+"""About 200 MB when full. Losing a key costs one cold prefill."""
+KNOWN_S: Final = 3600.0
+"""An idle key is forgotten after this, unless a cache lives longer."""
+
+Placement: TypeAlias = tuple[str, float, int, float | None]
+"""(endpoint id, last use in seconds, prompt tokens read there, cache life the request asked for).
+
+A plain tuple, because there may be a million: the garbage collector does not look into those.
+"""
 
 
-@dataclass(slots=True)
-class Placement:
-    """A key's last endpoint. `prompt_tokens` is how much of a prefix is warm there."""
-
-    endpoint: str
-    at_s: float
-    prompt_tokens: int
-
-
-@dataclass(slots=True)
 class Placements:
-    """Key → placement, least recently used out first. Losing it costs a cold prefill a key."""
+    """Key → placement. Every time is that of the caller's one clock."""
 
-    keys_max: int = KEYS_MAX
-    _table: OrderedDict[int, Placement] = field(default_factory=OrderedDict[int, Placement])
+    __slots__ = ("_known_s", "_table", "_turned_s")
+
+    def __init__(self, keys_max: int = KEYS_MAX) -> None:
+        self._table: Recent[int, Placement] = Recent(keys_max)
+        self._known_s = KNOWN_S
+        self._turned_s: float | None = None
 
     def get(self, key: int, now_s: float) -> Placement | None:
-        """Return the key's placement unless it is older than FORGET_S."""
+        """Return where the key was last, unless that is too long ago to matter."""
         placement = self._table.get(key)
-        if placement is None or now_s - placement.at_s > FORGET_S:
+        if placement is None or now_s - placement[1] > self._known_s:
             return None
         return placement
 
-    def put(self, key: int, placement: Placement) -> None:
-        """Remember that the key is warm there now."""
-        self._table[key] = placement
-        self._table.move_to_end(key)
-        if len(self._table) > self.keys_max:
-            self._table.popitem(last=False)
+    def put(self, key: int, placement: Placement, now_s: float) -> None:
+        """Remember where the key is warm."""
+        turned_s = self._turned_s
+        if turned_s is None or now_s < turned_s:
+            self._turned_s = now_s
+        elif now_s - turned_s > self._known_s:
+            # What was not written for this long could not be returned any more.
+            self._table.turn()
+            self._turned_s = now_s
+        self._table.put(key, placement)
+
+    def keep_for(self, life_s: float) -> None:
+        """Know keys at least as long as a cache of this life can hold them."""
+        self._known_s = max(self._known_s, life_s)
+
+    def items(self, now_s: float) -> Iterator[tuple[int, Placement]]:
+        """Yield every key that is still known."""
+        for key, placement in self._table.items():
+            if now_s - placement[1] <= self._known_s:
+                yield key, placement
 
     def __len__(self) -> int:
         return len(self._table)

@@ -1,11 +1,16 @@
 """A chat request's sticky keys: which of its fields names the session and the user."""
 
+import re
 from typing import Final
 
+from regulars.routing.cache_lives import ASKED_S
 from regulars.routing.keys import StickyKeys, join, sticky_key
 from regulars.wire.chat import ChatRequest, opener, prompt_cache_key
 
 HARNESS_HEADERS: Final = (b"x-claude-code-session-id", b"x-session-affinity")
+
+_ASKED: Final = re.compile(rb'"ttl"\s*:\s*"(5m|1h)"')
+_CACHEABLE: Final = ("cache_control", "messages", "tools")
 
 
 def sticky_keys(
@@ -27,3 +32,18 @@ def sticky_keys(
     # Two users who open with the same words are two conversations.
     conversation = join((user_kind.encode(), user_name, shared, first))
     return StickyKeys(sticky_key(account, request.model, "opener", conversation), user)
+
+
+def asked_ttl_s(request: ChatRequest) -> float | None:
+    """Return the longest cache life that a `cache_control` of the request asks for.
+
+    Looks for the bytes, as decoding megabytes of messages for this would cost too much. Inside
+    a prompt's text they cannot stand so: its quotes are escaped.
+    """
+    asked = [
+        ASKED_S[found.decode()]
+        for name in _CACHEABLE
+        if (raw := request.fields.get(name)) is not None
+        for found in set(_ASKED.findall(memoryview(raw)))
+    ]
+    return max(asked, default=None)

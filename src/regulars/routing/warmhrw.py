@@ -1,57 +1,73 @@
 """WarmHRW: stay where a key is warm, choose freely only when it is cold.
 
-Source: routing.md, "Decision". Rules 1 to 4 are here; learned cache life, health, the request's
-own wishes and sharing between processes join at `choose` (they shrink or order `candidates`) and
-at `Router.answered`.
+`Router` holds what one process knows and keeps it true; the rules it decides by are in
+`rules.py`. Source: routing.md. Pure: every method takes the time, in seconds of one clock.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from math import ceil, log
-from typing import Final
+from itertools import islice
+from typing import Final, NamedTuple
 
 from regulars.model.catalog import Endpoint
 from regulars.model.tokens import Usage
-from regulars.routing.keys import StickyKeys, unit
+from regulars.routing.burst import UnderWay
+from regulars.routing.keys import StickyKeys
+from regulars.routing.learning import CacheLives
+from regulars.routing.lineup import FLOOR, Lineups
 from regulars.routing.load import Loads
 from regulars.routing.placements import Placement, Placements
+from regulars.routing.rules import Decision, Knowledge, Scene, decide, decide_unshared
+from regulars.routing.sharing import (
+    PLACEMENTS_MAX,
+    Collected,
+    Outbox,
+    SharedLoads,
+    SharedPlacement,
+    Sharing,
+)
 
-TTL_DEFAULT_S: Final = 300.0
-"""Believed cache life where the provider's is not known."""
-FLOOR: Final = 50_000.0
-"""Cost units a minute and endpoint below which balance is worth nothing."""
-HEAVY_SHARE: Final = 0.25
-SPREAD_MIN: Final = 3
-VALVE_OVER_FAIR: Final = 3.0
-VALVE_GAIN: Final = 2.0
-USER_OVER_FAIR: Final = 1.25
-CACHED_COST: Final = 0.1
-OUTPUT_COST: Final = 4.0
 OUTPUT_TOKENS_START: Final = 200.0
 OUTPUT_SMOOTHING: Final = 0.05
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """One endpoint to try, and why. `charged` is the load counted for it in advance."""
+class Choice(NamedTuple):
+    """One endpoint to try, and why. The rest is what `answered` and `failed` need to know."""
 
     endpoint: Endpoint
     reason: str
     charged: float
+    """Load counted for it in advance."""
+    keys: StickyKeys
+    sent_s: float
+    ttl_s: float | None
+    """Cache life that the request itself asked for."""
+    expected_tokens: int
+    """What this session read there `idle_s` ago; 0 where nothing is to be learned from that."""
+    idle_s: float
 
 
 @dataclass(slots=True)
 class Router:
-    """The soft state of one process. Every method takes the time (monotonic seconds)."""
+    """The soft state of one process. Losing it costs one cold prefill per active key."""
 
     floor: float = FLOOR
+    price_counts: bool = False
+    """Whether cheap endpoints draw more users, by 1/price²."""
+    sharing: Sharing = Sharing.ALONE
     placements: Placements = field(default_factory=Placements)
-    under_way: Placements = field(default_factory=Placements)
-    """First requests of a key that no answer has confirmed: a burst goes to one place."""
-    endpoint_loads: Loads = field(default_factory=Loads)
-    user_loads: Loads = field(default_factory=Loads)
+    under_way: UnderWay = field(default_factory=UnderWay)
+    loads: Loads = field(default_factory=Loads)
+    lives: CacheLives = field(default_factory=CacheLives)
     output_tokens: float = OUTPUT_TOKENS_START
     """Running mean of what an answer costs in output, until it is known."""
+    _knowledge: Knowledge = field(init=False)
+    _lineups: Lineups = field(init=False)
+    _collected: Collected = field(init=False, default_factory=Collected)
+
+    def __post_init__(self) -> None:
+        self._lineups = Lineups(floor=self.floor, price_counts=self.price_counts)
+        self._knowledge = Knowledge(self.placements, self.under_way, self.loads, self.lives)
 
     def choose(
         self,
@@ -61,132 +77,169 @@ class Router:
         prompt_tokens: int,
         now_s: float,
         tried: Sequence[str] = (),
+        ttl_s: float | None = None,
     ) -> Choice | None:
         """Choose among the candidates that were not tried; None when none is left.
 
-        `prompt_tokens` is an estimate. The choice's load is counted at once, so that
-        simultaneous requests see each other; `answered` or `failed` corrects it.
+        `prompt_tokens` is an estimate, `ttl_s` the cache life the request asks for, if it does.
+        The choice's load is counted at once, so that simultaneous requests see each other;
+        `answered` or `failed` corrects it.
         """
-        usable = [endpoint for endpoint in candidates if endpoint.id not in tried]
+        usable = candidates
+        if tried:
+            usable = [endpoint for endpoint in candidates if endpoint.id not in tried]
         if not usable:
             return None
-        endpoint, reason, warm_tokens = self._decide(usable, keys, now_s)
+        scene = Scene(self._lineups.of(usable), self.loads, now_s)
+        decision = self._decision(scene, keys, now_s)
         if tried:
-            reason = "failover"
+            decision = decision._replace(reason="failover")
         elif len(candidates) == 1:
-            reason = "only-one"
-        cached = min(warm_tokens, prompt_tokens)
-        charged = _units(endpoint, prompt_tokens - cached, cached, self.output_tokens)
-        self.endpoint_loads.add(endpoint.id, charged, now_s)
-        placement = Placement(endpoint.id, now_s, 0)
-        self.under_way.put(keys.session, placement)
-        self.under_way.put(keys.user, placement)
-        return Choice(endpoint, reason, charged)
+            decision = decision._replace(reason="only-one")
+        return self._charge(decision, keys, prompt_tokens, now_s, ttl_s, scale=scene.scale)
+
+    def take(
+        self,
+        endpoint: Endpoint,
+        keys: StickyKeys,
+        *,
+        reason: str,
+        prompt_tokens: int,
+        now_s: float,
+        ttl_s: float | None = None,
+    ) -> Choice:
+        """Go where the request itself said (`order`, `sort`), and count it as any other."""
+        lineup = self._lineups.of((endpoint,))
+        decision = Decision(lineup.members[endpoint.id], reason)
+        scale = self.loads.scale(now_s)
+        return self._charge(decision, keys, prompt_tokens, now_s, ttl_s, scale=scale)
+
+    def explain(
+        self, candidates: Sequence[Endpoint], keys: StickyKeys, *, now_s: float
+    ) -> tuple[str, str] | None:
+        """Return (endpoint id, reason) that `choose` would give, and change nothing."""
+        if not candidates:
+            return None
+        scene = Scene(self._lineups.of(candidates), self.loads, now_s)
+        decision = self._decision(scene, keys, now_s)
+        return decision.member.id, "only-one" if len(candidates) == 1 else decision.reason
+
+    def knows(self, keys: StickyKeys, now_s: float) -> bool:
+        """Say whether the session has a placement. If not, others may be asked for it once."""
+        return self.placements.get(keys.session, now_s) is not None
 
     def answered(self, choice: Choice, keys: StickyKeys, usage: Usage, now_s: float) -> None:
         """Record an answer: the keys are warm there, and the load is what it really was."""
+        endpoint_id = choice.endpoint.id
         cached = min(usage.cached_tokens or 0, usage.prompt_tokens)
-        real = _units(
-            choice.endpoint, usage.prompt_tokens - cached, cached, usage.completion_tokens
-        )
+        member = self._lineups.of((choice.endpoint,)).members[endpoint_id]
+        real = member.units(usage.prompt_tokens - cached, cached, usage.completion_tokens)
         self._correct(choice, real, now_s)
         # Heavy is who was heavy, not who might be: a burst of first requests stays together.
-        self.user_loads.add(keys.user, real, now_s)
+        self.loads.add_user(keys.user, real, now_s)
         self.output_tokens += OUTPUT_SMOOTHING * (usage.completion_tokens - self.output_tokens)
-        placement = Placement(choice.endpoint.id, now_s, usage.prompt_tokens)
-        self.placements.put(keys.session, placement)
-        self.placements.put(keys.user, placement)
+        if choice.expected_tokens and usage.cached_tokens is not None:
+            expected = min(choice.expected_tokens, usage.prompt_tokens)
+            self.lives.saw(endpoint_id, choice.idle_s, cached=cached, expected=expected)
+        placement = (endpoint_id, now_s, usage.prompt_tokens, choice.ttl_s)
+        self.placements.keep_for(self._lineups.cache_life_s)
+        self._place(keys.session, placement, now_s)
+        self._place(keys.user, placement, now_s)
+        if self.sharing is Sharing.CHANNEL:
+            self._collected.used(keys.user, real)
 
     def failed(self, choice: Choice, now_s: float) -> None:
         """Take back the load of an attempt that came to nothing. Placements stay."""
         self._correct(choice, 0.0, now_s)
+        self.under_way.failed(choice.keys.session, choice.endpoint.id)
+        self.under_way.failed(choice.keys.user, choice.endpoint.id)
+
+    def outbox(self, now_s: float) -> Outbox:
+        """Tell what changed since the last call. Empty unless there is a channel."""
+        collected, self._collected = self._collected, Collected()
+        told = ((key, self.placements.get(key, now_s)) for key in collected.keys)
+        return Outbox(
+            placements=tuple(_shared(key, known, now_s) for key, known in told if known),
+            loads=SharedLoads(collected.endpoints, collected.users),
+        )
+
+    def everything(self, now_s: float) -> Outbox:
+        """Tell a joining process all it needs to start warm: the newest placements, all loads."""
+        known = self.placements.items(now_s)
+        surplus = max(len(self.placements) - PLACEMENTS_MAX, 0)
+        scale = self.loads.scale(now_s)
+        return Outbox(
+            placements=tuple(
+                _shared(key, found, now_s) for key, found in islice(known, surplus, None)
+            ),
+            loads=SharedLoads(
+                {name: load / scale for name, load in self.loads.endpoints.items()},
+                {user: load / scale for user, load in self.loads.users.items()},
+            ),
+        )
+
+    def merge(
+        self,
+        placements: Iterable[SharedPlacement],
+        loads: SharedLoads,
+        now_s: float,
+        *,
+        late_s: float = 0.0,
+    ) -> None:
+        """Take in what another router told, `late_s` ago as far as one knows."""
+        for told in placements:
+            at_s = now_s - told.idle_s - late_s
+            known = self.placements.get(told.key, now_s)
+            if known is None or known[1] < at_s:
+                placement = (told.endpoint, at_s, told.prompt_tokens, told.ttl_s)
+                self.placements.put(told.key, placement, now_s)
+        for endpoint_id, amount in loads.endpoints.items():
+            self.loads.correct(endpoint_id, amount, sent_s=now_s - late_s, now_s=now_s)
+        for user, amount in loads.users.items():
+            self.loads.add_user(user, amount, now_s)
+
+    def _decision(self, scene: Scene, keys: StickyKeys, now_s: float) -> Decision:
+        if self.sharing is Sharing.CUT:
+            return decide_unshared(scene, self._knowledge, keys, now_s)
+        return decide(scene, self._knowledge, keys, now_s)
+
+    def _charge(
+        self,
+        decision: Decision,
+        keys: StickyKeys,
+        prompt_tokens: int,
+        now_s: float,
+        ttl_s: float | None,
+        *,
+        scale: float,
+    ) -> Choice:
+        member, reason, warm_tokens, session, first = decision
+        cached = min(warm_tokens, prompt_tokens)
+        charged = member.units(prompt_tokens - cached, cached, self.output_tokens)
+        self.loads.charge(member.id, charged, scale)
+        if self.sharing is Sharing.CHANNEL:
+            self._collected.sent(member.id, charged)
+        for key in first:
+            self.under_way.note(key, member.id, now_s)
+        expected_tokens, idle_s = 0, 0.0
+        if session is not None and session.life_is_learned:
+            expected_tokens, idle_s = session.prompt_tokens, session.idle_s
+        return Choice(member.endpoint, reason, charged, keys, now_s, ttl_s, expected_tokens, idle_s)
 
     def _correct(self, choice: Choice, real: float, now_s: float) -> None:
-        self.endpoint_loads.add(choice.endpoint.id, real - choice.charged, now_s)
+        difference = real - choice.charged
+        endpoint_id = choice.endpoint.id
+        self.loads.correct(endpoint_id, difference, sent_s=choice.sent_s, now_s=now_s)
+        if self.sharing is Sharing.CHANNEL:
+            self._collected.sent(endpoint_id, difference)
 
-    def _decide(
-        self, usable: list[Endpoint], keys: StickyKeys, now_s: float
-    ) -> tuple[Endpoint, str, int]:
-        """Apply the rules in order; returns (endpoint, reason, tokens believed warm)."""
-        by_id = {endpoint.id: endpoint for endpoint in usable}
-        scene = _Scene(self, usable, now_s)
-        session = self._known(keys.session, by_id, now_s)
-        user = self._known(keys.user, by_id, now_s)
-
-        valve = False
-        if session is not None and _warm(by_id[session.endpoint], session, now_s):
-            endpoint = by_id[session.endpoint]
-            valve = scene.valve_opens(endpoint, session.prompt_tokens)
-            if not valve:
-                return endpoint, "warm-session", session.prompt_tokens
-        heavy = self.user_loads.of(keys.user, now_s) > HEAVY_SHARE * scene.fair
-        if not valve and not heavy and user is not None:
-            endpoint = by_id[user.endpoint]
-            if _warm(endpoint, user, now_s) and scene.load(endpoint) <= USER_OVER_FAIR * scene.fair:
-                return endpoint, "warm-user", user.prompt_tokens
-        if not valve:
-            for known in (session, user):
-                if known is None or (heavy and known is user):
-                    continue
-                if scene.load(by_id[known.endpoint]) <= scene.fair:
-                    return by_id[known.endpoint], "idle", 0
-        endpoint = self._cold(usable, keys, scene, now_s)
-        return endpoint, "valve" if valve else "heavy" if heavy else "cold", 0
-
-    def _known(self, key: int, by_id: dict[str, Endpoint], now_s: float) -> Placement | None:
-        placement = self.placements.get(key, now_s) or self.under_way.get(key, now_s)
-        return placement if placement is not None and placement.endpoint in by_id else None
-
-    def _cold(
-        self, usable: list[Endpoint], keys: StickyKeys, scene: "_Scene", now_s: float
-    ) -> Endpoint:
-        """Rule 4: the least loaded of the first k in the user's own order."""
-        share = self.user_loads.of(keys.user, now_s) / (HEAVY_SHARE * scene.fair)
-        k = min(len(usable), max(SPREAD_MIN, ceil(share)))
-        order = sorted(
-            usable,
-            key=lambda endpoint: log(unit(keys.user, endpoint.id)) / endpoint.capacity,
-            reverse=True,
-        )
-        return min(order[:k], key=scene.load)
+    def _place(self, key: int, placement: Placement, now_s: float) -> None:
+        self.placements.put(key, placement, now_s)
+        self.under_way.settle(key)
+        if self.sharing is Sharing.CHANNEL:
+            self._collected.placed(key)
 
 
-class _Scene:
-    """Loads of the usable endpoints at one moment, per unit of weight."""
-
-    __slots__ = ("_loads", "fair")
-
-    def __init__(self, router: Router, usable: list[Endpoint], now_s: float) -> None:
-        total = weight = 0.0
-        self._loads: dict[str, float] = {}
-        for endpoint in usable:
-            load = router.endpoint_loads.of(endpoint.id, now_s)
-            self._loads[endpoint.id] = load / endpoint.capacity
-            total += load
-            weight += endpoint.capacity
-        self.fair = max(total / weight, router.floor)
-
-    def load(self, endpoint: Endpoint) -> float:
-        return self._loads[endpoint.id]
-
-    def valve_opens(self, endpoint: Endpoint, warm_tokens: int) -> bool:
-        load = self._loads[endpoint.id]
-        if load <= VALVE_OVER_FAIR * self.fair:
-            return False
-        gain = load - min(self._loads.values())
-        return gain > VALVE_GAIN * warm_tokens / endpoint.capacity
-
-
-def _warm(endpoint: Endpoint, placement: Placement, now_s: float) -> bool:
-    ttl_s = endpoint.provider.cache_ttl_s
-    return now_s - placement.at_s <= (TTL_DEFAULT_S if ttl_s is None else ttl_s)
-
-
-def _units(endpoint: Endpoint, fresh: float, cached: float, output: float) -> float:
-    """Weigh tokens by the endpoint's own price ratios, in fresh prompt tokens."""
-    price = endpoint.price
-    if price is None or not price.prompt:
-        return fresh + CACHED_COST * cached + OUTPUT_COST * output
-    read = float(price.prompt if price.cache_read is None else price.cache_read)
-    prompt = float(price.prompt)
-    return fresh + cached * read / prompt + output * float(price.completion) / prompt
+def _shared(key: int, placement: Placement, now_s: float) -> SharedPlacement:
+    endpoint_id, at_s, prompt_tokens, ttl_s = placement
+    return SharedPlacement(key, endpoint_id, max(now_s - at_s, 0.0), prompt_tokens, ttl_s)

@@ -5,6 +5,7 @@ import ssl
 from collections.abc import Mapping
 
 from regulars.config.settings import UpstreamSettings
+from regulars.model.addresses import is_forbidden
 from regulars.model.catalog import Provider
 from regulars.upstream.exchange import Terms
 from regulars.upstream.origin import Origin, parse_base_url
@@ -24,7 +25,8 @@ class Upstream:
     def __init__(self, limits: UpstreamSettings, tls: ssl.SSLContext | None = None) -> None:
         self._limits = limits
         self._tls = tls
-        self._pools: dict[Origin, Pool] = {}
+        # What one provider is allowed, another at the same origin is not.
+        self._pools: dict[tuple[Origin, bool], Pool] = {}
 
     def route(self, provider: Provider, path: str) -> Route:
         """Work out how `path` below the provider's base URL is called; once, at start.
@@ -33,9 +35,17 @@ class Upstream:
             ValueError: base URL, path, key or headers cannot be used.
         """
         origin, prefix = parse_base_url(provider.base_url)
-        pool = self._pools.get(origin)
+        allowed = provider.allow_link_local
+        if is_forbidden(origin.host) and not allowed:
+            raise ValueError(
+                f"base_url {provider.base_url!r} of provider {provider.slug!r} is link-local or a "
+                "cloud's metadata service: set allow_link_local = true there if that is meant"
+            )
+        pool = self._pools.get((origin, allowed))
         if pool is None:
-            pool = self._pools[origin] = Pool(origin, self._limits, tls=self._tls_context)
+            pool = self._pools[origin, allowed] = Pool(
+                origin, self._limits, tls=self._tls_context, allow_link_local=allowed
+            )
         timeouts = provider.timeouts
         terms = Terms(
             peer=f"provider {provider.slug!r} ({origin})",
@@ -68,7 +78,7 @@ class Upstream:
 
     def connections(self) -> Mapping[str, PoolCounts]:
         """Open and idle connections by origin."""
-        return {str(origin): pool.counts for origin, pool in self._pools.items()}
+        return {str(origin): pool.counts for (origin, _), pool in self._pools.items()}
 
     async def close(self) -> None:
         """End all connections, idle or not; exchanges under way fail. Later sends are refused."""

@@ -5,6 +5,7 @@ more: no task, no timer and no future per piece. What reads the answer is `respo
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Final, Protocol, cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
@@ -68,6 +69,7 @@ class Connection(asyncio.Protocol):
         "on_body",
         "pieces",
         "reused",
+        "sink",
         "state",
         "status",
         "waiter",
@@ -99,6 +101,8 @@ class Connection(asyncio.Protocol):
         self.delivered_bytes = 0
         self.error: BaseException | None = None
         self.waiter: asyncio.Future[None] | None = None
+        self.sink: Callable[[bytes], bool] | None = None
+        """Takes pieces as they come, without waking anybody; False: wake the reader."""
         self.idle_since = 0.0
         self.reused = False
         self.lost_unheard = False
@@ -213,6 +217,8 @@ class Connection(asyncio.Protocol):
             return
         if self.state == BODY:
             if self.pieces:
+                if self.sink is not None and self._pour(self.sink):
+                    return
                 waiter = self.waiter
                 if waiter is not None and not waiter.done():
                     waiter.set_result(None)
@@ -223,6 +229,22 @@ class Connection(asyncio.Protocol):
                 self._too_large("framing without a body of", self._limits.header_limit_bytes)
         elif self.state == HEAD and self.buffered_bytes > self._limits.header_limit_bytes:
             self._too_large("a response head of", self._limits.header_limit_bytes)
+
+    def _pour(self, sink: Callable[[bytes], bool]) -> bool:
+        """Give what has come to the sink; False when the reader has to be woken."""
+        pieces = self.pieces
+        piece = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        pieces.clear()
+        self.buffered_bytes = 0
+        self.delivered_bytes += len(piece)
+        if self.delivered_bytes > self._limits.body_limit_bytes:
+            self._too_large("a body of", self._limits.body_limit_bytes)
+            return True
+        try:
+            return sink(piece)
+        except Exception as exc:  # noqa: BLE001 - the loop would swallow it; the reader must not
+            self.fail(exc)
+            return True
 
     def eof_received(self) -> None:
         """Take an end of input as the end of the connection."""

@@ -8,6 +8,7 @@ from typing import Final
 
 from regulars.config.settings import UpstreamSettings
 from regulars.model.errors import UpstreamBusyError, UpstreamConnectError
+from regulars.upstream.addresses import ForbiddenAddressError, open_socket
 from regulars.upstream.connection import Connection
 from regulars.upstream.origin import Origin
 
@@ -30,13 +31,29 @@ class Pool:
     others grow old and expire when traffic falls.
     """
 
-    __slots__ = ("_all", "_empty", "_idle", "_limits", "_making", "_tls", "closed", "origin")
+    __slots__ = (
+        "_all",
+        "_allow_link_local",
+        "_empty",
+        "_idle",
+        "_limits",
+        "_making",
+        "_tls",
+        "closed",
+        "origin",
+    )
 
     def __init__(
-        self, origin: Origin, limits: UpstreamSettings, *, tls: Callable[[], ssl.SSLContext]
+        self,
+        origin: Origin,
+        limits: UpstreamSettings,
+        *,
+        tls: Callable[[], ssl.SSLContext],
+        allow_link_local: bool = False,
     ) -> None:
         self.origin = origin
         self.closed = False
+        self._allow_link_local = allow_link_local
         self._limits = limits
         self._tls = tls
         self._idle: list[Connection] = []
@@ -125,17 +142,28 @@ class Pool:
     async def _open(self, connection: Connection) -> None:
         origin = self.origin
         tls = self._tls() if origin.scheme == "https" else None
-        await asyncio.get_running_loop().create_connection(
-            lambda: connection,
-            origin.host,
-            origin.port,
-            ssl=tls,
-            server_hostname=origin.host if tls else None,
+        opened = await open_socket(
+            origin.host, origin.port, allow_link_local=self._allow_link_local
         )
+        try:
+            await asyncio.get_running_loop().create_connection(
+                lambda: connection,
+                sock=opened,
+                ssl=tls,
+                server_hostname=origin.host if tls else None,
+            )
+        except BaseException:
+            opened.close()
+            raise
 
 
 def _explain(peer: str, exc: OSError | ValueError, timeout_s: float) -> str:
     match exc:
+        case ForbiddenAddressError():
+            return (
+                f"{peer} was not called: its address {exc.address} is link-local or a cloud's "
+                "metadata service; set allow_link_local = true at the provider if that is meant"
+            )
         case TimeoutError():
             return f"{peer} did not accept a connection within {timeout_s:g} s"
         case ssl.SSLCertVerificationError():

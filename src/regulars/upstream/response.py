@@ -1,7 +1,7 @@
 """One answer as the gateway reads it: head, then pieces, then the end."""
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -97,6 +97,35 @@ class Response:
             return self._read_decoded(self._decoder)
         return self._read_wire()
 
+    async def pump(self, sink: Callable[[bytes], bool]) -> bool:
+        """Give each piece of the body to `sink` as it comes, as long as it returns True.
+
+        Cheaper than `read` by a wake-up a piece: `sink` runs in the connection's own callback.
+        True at the end of the body; False when `sink` returned False, or when woken by `nudge`.
+
+        Raises:
+            UpstreamError: the rest will not come.
+        """
+        connection = self._live()
+        if self._decoder is not None:
+            return await self._pump_decoded(sink)
+        while True:
+            if connection.pieces:
+                piece = await self._read_wire()
+                assert piece
+                if not sink(piece):
+                    return False
+                continue
+            if connection.state != BODY:
+                return self._nothing(connection) is not None
+            connection.sink = sink
+            try:
+                await self._wait(connection)
+            finally:
+                connection.sink = None
+            if connection.state == BODY and not connection.pieces:
+                return False
+
     def nudge(self) -> None:
         """Wake a pending `head` or `read` with "nothing yet"; nobody waiting, nothing happens."""
         connection = self._connection
@@ -186,6 +215,12 @@ class Response:
         )
         self.cancel(error)
         return error
+
+    async def _pump_decoded(self, sink: Callable[[bytes], bool]) -> bool:
+        while piece := await self.read():
+            if not sink(piece):
+                return False
+        return piece is not None
 
     async def _read_decoded(self, decoder: Decoder) -> bytes | None:
         # Bounded by the body limits, on the wire and decoded, and by the exchange's timeouts.

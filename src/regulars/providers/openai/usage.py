@@ -73,6 +73,6 @@ def _first(*candidates: float | None) -> int | None:
 
 
 def _count(value: Any) -> int | None:
-    if value is None:
-        return None
+    if value is None or (type(value) is int and 0 <= value <= TOKENS_MAX):
+        return value
     return int(min(max(value, 0), TOKENS_MAX))

@@ -12,10 +12,12 @@ from regulars.stores.base import RowError, StoreError
 from regulars.stores.sqlite.chunks import SIZES, cut
 from regulars.stores.sqlite.connect import connect, store_error
 from regulars.stores.sqlite.names import Key, Names
+from regulars.stores.sqlite.odd_ids import insert_anywhere, unknown
 from regulars.stores.sqlite.rollups import add_up, upsert_head, upsert_tail
-from regulars.stores.sqlite.rows import COLUMNS, encode, words
+from regulars.stores.sqlite.rows import COLUMNS, WordIds, Words, encode, words
 
 WORDS_CACHED_MAX: Final = 20_000
+ROWS_WORDS_CACHED_MAX: Final = 5_000
 END_USERS_CACHED_MAX: Final = 100_000
 
 _ROW_FAULTS: Final = (TypeError, ValueError, KeyError, AttributeError, OverflowError)
@@ -37,6 +39,7 @@ def _places(columns: int) -> dict[int, str]:
 _INSERT: Final = f"INSERT INTO generation ({', '.join(COLUMNS)}) VALUES "
 _UPSERT: Final = {table: (upsert_head(table), upsert_tail(table)) for table in ("daily", "hourly")}
 _ROW_PLACES: Final = _places(len(COLUMNS))
+_ID: Final = COLUMNS.index("id")
 
 
 class SqliteLedger:
@@ -47,6 +50,8 @@ class SqliteLedger:
         self._connection: sqlite3.Connection | None = None
         self._inode = path.stat().st_ino
         self._words = Names("name", ("text",), cache_max=WORDS_CACHED_MAX)
+        self._rows_words: dict[Words, WordIds] = {}
+        self._rows_words_learned: dict[Words, WordIds] = {}
         self._end_users = Names("end_user", ("account_id", "name"), cache_max=END_USERS_CACHED_MAX)
 
     def append(self, rows: Sequence[Generation]) -> None:
@@ -58,12 +63,12 @@ class SqliteLedger:
             if self._connection is None:
                 self._connection = connect(self._path)
             try:
-                self._append(self._connection, rows, rows)
+                self._append(self._connection, rows)
             except sqlite3.IntegrityError:
                 # Most likely an id that is there already, after a commit whose result was lost.
                 self._connection.execute("ROLLBACK")
                 self._forget()
-                self._append(self._connection, rows, None)
+                self._append_new(self._connection, rows)
         except _ROW_FAULT_ERRORS as exc:
             self._abandon()
             raise RowError(f"a row of {len(rows)} does not fit the ledger: {exc}") from exc
@@ -73,8 +78,7 @@ class SqliteLedger:
         except _ROW_FAULTS as exc:
             self._abandon()
             raise RowError(f"a row of {len(rows)} does not fit the ledger: {exc}") from exc
-        for names in (self._words, self._end_users):
-            names.keep()
+        self._keep()
 
     def close(self) -> None:
         """Let go of the file; a later append opens it again."""
@@ -93,54 +97,58 @@ class SqliteLedger:
             self._abandon()
             self._inode = inode
 
-    def _append(
-        self,
-        connection: sqlite3.Connection,
-        rows: Sequence[Generation],
-        fresh: Sequence[Generation] | None,
-    ) -> None:
-        """Append in one transaction; `fresh` None: find out which of the rows are new."""
+    def _append(self, connection: sqlite3.Connection, rows: Sequence[Generation]) -> None:
+        """Append in one transaction rows that are most likely new, all at their own places."""
         connection.execute("BEGIN IMMEDIATE")
-        if fresh is None:
-            fresh = self._unknown(connection, rows)
-        if fresh:
-            encoded = self._encode(connection, fresh)
-            for chunk in cut(encoded):
-                connection.execute(_INSERT + _ROW_PLACES[len(chunk)], _flat(chunk))
-            self._roll_up(connection, fresh, encoded)
+        encoded = self._encode(connection, rows)
+        if any(type(values[_ID]) is str for values in encoded):
+            connection.execute("ROLLBACK")
+            self._forget()
+            self._append_new(connection, rows)
+            return
+        for chunk in cut(encoded):
+            connection.execute(_INSERT + _ROW_PLACES[len(chunk)], _flat(chunk))
+        self._roll_up(connection, rows, encoded)
         connection.execute("COMMIT")
 
-    def _unknown(
-        self, connection: sqlite3.Connection, rows: Sequence[Generation]
-    ) -> list[Generation]:
-        """Return the rows whose ids the ledger lacks, each once."""
-        by_id: dict[str, Generation] = {}
-        for row in rows:
-            by_id.setdefault(row.id, row)
-        for chunk in cut(list(by_id)):
-            query = f"SELECT id FROM generation WHERE id IN ({', '.join('?' * len(chunk))})"
-            for (known,) in connection.execute(query, chunk).fetchall():
-                del by_id[known]
-        return list(by_id.values())
+    def _append_new(self, connection: sqlite3.Connection, rows: Sequence[Generation]) -> None:
+        """Append in one transaction what is new of the rows, wherever there is room."""
+        connection.execute("BEGIN IMMEDIATE")
+        fresh = unknown(connection, rows)
+        encoded = self._encode(connection, fresh)
+        for row, values in zip(fresh, encoded, strict=True):
+            insert_anywhere(connection, row, values)
+        self._roll_up(connection, fresh, encoded)
+        connection.execute("COMMIT")
 
     def _encode(
         self, connection: sqlite3.Connection, rows: Sequence[Generation]
     ) -> list[tuple[Any, ...]]:
-        texts = {text for row in rows for text in words(row)}
-        texts.discard(None)
-        ids = self._words.ids(connection, [(text,) for text in texts if text is not None])
-        word: dict[str | None, int | None] = {
-            text: ids[(text,)] for text in texts if text is not None
-        }
-        word[None] = None
+        texts = [words(row) for row in rows]
+        known = self._rows_words
+        self._rows_words_learned = self._learn(connection, set(texts) - known.keys())
+        if self._rows_words_learned:
+            known = known | self._rows_words_learned
+        ids = [known[row_texts] for row_texts in texts]
         owners: list[Key | None] = [
-            None if row.end_user is None else (ids[(row.account,)], row.end_user) for row in rows
+            None if row.end_user is None else (word[0], row.end_user)  # type: ignore
+            for row, word in zip(rows, ids, strict=True)
         ]
         end_user = self._end_users.ids(connection, {key for key in owners if key is not None})
         return [
             encode(row, word, None if owner is None else end_user[owner])
-            for row, owner in zip(rows, owners, strict=True)
+            for row, word, owner in zip(rows, ids, owners, strict=True)
         ]
+
+    def _learn(self, connection: sqlite3.Connection, rows: set[Words]) -> dict[Words, WordIds]:
+        """Return the ids of all words of each row. Most rows share theirs with many others."""
+        if not rows:
+            return {}
+        texts = {(text,) for row in rows for text in row if text is not None}
+        ids = self._words.ids(connection, texts)
+        return {
+            row: tuple(None if text is None else ids[(text,)] for text in row) for row in rows
+        }
 
     def _roll_up(
         self,
@@ -164,7 +172,16 @@ class SqliteLedger:
         if connection is not None:
             connection.close()
 
+    def _keep(self) -> None:
+        self._words.keep()
+        self._end_users.keep()
+        self._rows_words |= self._rows_words_learned
+        if len(self._rows_words) > ROWS_WORDS_CACHED_MAX:
+            self._rows_words.clear()
+
     def _forget(self) -> None:
+        self._rows_words.clear()
+        self._rows_words_learned = {}
         for names in (self._words, self._end_users):
             names.forget()
 

@@ -5,10 +5,28 @@
 import sqlite3
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from regulars.stores.sqlite.chunks import cut
 
+NOBODY_ID: Final = 0
+"""Stands in rollups for no end user, and for no endpoint or provider."""
+
+TEXTS_A_QUERY: Final = 500
+
 Key = tuple[str | int, ...]
+
+
+def texts_of(connection: sqlite3.Connection, table: str, ids: Iterable[int]) -> dict[int, str]:
+    """Return the text of each id; NOBODY_ID has none and is left out."""
+    column = "name" if table == "end_user" else "text"
+    wanted = [number for number in ids if number > NOBODY_ID]
+    texts: dict[int, str] = {}
+    for start in range(0, len(wanted), TEXTS_A_QUERY):
+        some = wanted[start : start + TEXTS_A_QUERY]
+        query = f"SELECT id, {column} FROM {table} WHERE id IN ({', '.join('?' * len(some))})"
+        texts |= dict(connection.execute(query, some).fetchall())
+    return texts
 
 
 class Names:

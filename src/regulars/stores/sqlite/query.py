@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from regulars.model.generation import Outcome
 from regulars.stores.base import Filter
+from regulars.stores.sqlite.places import bound
 from regulars.stores.sqlite.rows import OUTCOME_CODES
 from regulars.stores.sqlite.schema import SUM_COLUMNS
 from regulars.stores.sqlite.slices import TIME_COLUMN, UNIT_US, Slice, Table, slices
@@ -57,7 +58,7 @@ def source(
     }
     selects: list[str] = []
     for number, part in enumerate(slices(table, where.from_us, where.to_us)):
-        values |= {f"start{number}": part.start, f"end{number}": part.end}
+        values |= {f"start{number}": _value(part, part.start), f"end{number}": _value(part, part.end)}
         selects.append(_select(where, part, number, groups, bucket_us))
     return Source(f"({' UNION ALL '.join(selects)})", values)
 
@@ -91,19 +92,24 @@ def _select(
         columns.append(f"{TIME_COLUMN[part.table]} / {per_bucket} AS bucket")
     sums = zip(_ROW_SUMS, SUM_COLUMNS, strict=True)
     columns += [f"{value} AS {name}" for value, name in sums] if rows else list(SUM_COLUMNS)
-    columns.append("created_at_us AS last_us" if rows else "last_us")
+    columns.append(f"{TIME_COLUMN['generation']} AS last_us" if rows else "last_us")
     wanted = [*conditions(where), *_times(where, part, number)]
     return f"SELECT {', '.join(columns)} FROM {part.table} WHERE {' AND '.join(wanted)}"
 
 
 def _times(where: Filter, part: Slice, number: int) -> list[str]:
-    column = TIME_COLUMN[part.table]
+    # Rows are sought by their number: an expression around the column could not seek.
+    column = "row" if part.table == "generation" else TIME_COLUMN[part.table]
     start = f"{column} >= :start{number}" if part.start is not None else None
     end = f"{column} < :end{number}" if part.end is not None else None
-    found = [bound for bound in (start, end) if bound is not None]
+    found = [limit for limit in (start, end) if limit is not None]
     if part.table == "daily" and where.user is not None:
         found.append(_each_day(number))
     return found
+
+
+def _value(part: Slice, time: int | None) -> int | None:
+    return bound(time) if part.table == "generation" and time is not None else time
 
 
 def _each_day(number: int) -> str:

@@ -2,8 +2,6 @@
 
 # ruff: noqa: S608 - only our own table and column names are written into SQL; values are bound
 
-import sqlite3
-from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -17,10 +15,12 @@ from regulars.stores.base import (
     Sums,
     UserRow,
 )
+from regulars.stores.sqlite.places import bound
 from regulars.stores.sqlite.query import SUMS, conditions, source
+from regulars.stores.sqlite.names import texts_of
 from regulars.stores.sqlite.readers import Readers
-from regulars.stores.sqlite.rollups import DAY_US, HOUR_US, NOBODY_ID
-from regulars.stores.sqlite.rows import decode, select_columns
+from regulars.stores.sqlite.rollups import DAY_US, HOUR_US
+from regulars.stores.sqlite.rows import SELECTED, decode_all, find
 from regulars.stores.sqlite.slices import Table
 
 ROWS_MAX: Final = 100_000
@@ -49,24 +49,29 @@ class SqliteReports:
 
     def generation(self, generation_id: str) -> Generation | None:
         """Return the generation of this id."""
-        query = f"SELECT {select_columns()} FROM generation AS g WHERE g.id = ?"
+        query = f"SELECT {SELECTED} FROM generation WHERE row = ?"
         with self._readers.snapshot() as connection:
-            found = connection.execute(query, (generation_id,)).fetchone()
-        return None if found is None else decode(found)
+            row = find(connection, generation_id)
+            found = connection.execute(query, (row,)).fetchall()
+            page = decode_all(connection, found)
+        return page[0] if page else None
 
     def generations(
         self, where: Filter, *, limit: int, before: str | None
     ) -> tuple[list[Generation], str | None]:
         """Return a page, newest first, and the id to go on `before`; an unknown one: no page."""
-        wanted = [*conditions(where), *_row_times(where, before)]
-        query = (
-            f"SELECT {select_columns()} FROM generation AS g WHERE {' AND '.join(wanted)} "
-            "ORDER BY g.created_at_us DESC, g.row DESC LIMIT :limit"
-        )
         limit = _bounded(limit)
-        values = _row_values(where) | {"limit": limit + 1, "before": before}
         with self._readers.snapshot() as connection:
-            page = [decode(row) for row in connection.execute(query, values)]
+            last = None if before is None else find(connection, before)
+            if before is not None and last is None:
+                return [], None
+            wanted = [*conditions(where), *_row_times(where, last)]
+            query = (
+                f"SELECT {SELECTED} FROM generation WHERE {' AND '.join(wanted)} "
+                "ORDER BY row DESC LIMIT :limit"
+            )
+            values = _row_values(where) | {"limit": limit + 1, "last": last}
+            page = decode_all(connection, connection.execute(query, values).fetchall())
         more = len(page) > limit
         page = page[:limit]
         return page, page[-1].id if more and page else None
@@ -85,8 +90,8 @@ class SqliteReports:
         )
         with self._readers.snapshot() as connection:
             rows = connection.execute(query, found.values | {"limit": _bounded(limit)}).fetchall()
-            words = _texts(connection, "name", {number for row in rows for number in row[1:4]})
-            people = _texts(connection, "end_user", {row[4] for row in rows} if by_user else ())
+            words = texts_of(connection, "name", {number for row in rows for number in row[1:4]})
+            people = texts_of(connection, "end_user", {row[4] for row in rows} if by_user else ())
         start = 1 + len(groups)
         return [
             ActivityRow(
@@ -110,7 +115,7 @@ class SqliteReports:
         )
         with self._readers.snapshot() as connection:
             rows = connection.execute(query, found.values | {"limit": _bounded(limit)}).fetchall()
-            people = _texts(connection, "end_user", {row[0] for row in rows})
+            people = texts_of(connection, "end_user", {row[0] for row in rows})
         return [
             UserRow(user=people.get(row[0]), sums=Sums(*row[2:]), last_seen_us=row[1])
             for row in rows
@@ -143,7 +148,7 @@ class SqliteReports:
         with self._readers.snapshot() as connection:
             rows = connection.execute(query, values).fetchall()
             table_name = "end_user" if group_by == "user" else "name"
-            texts = _texts(connection, table_name, {row[1] for row in rows})
+            texts = texts_of(connection, table_name, {row[1] for row in rows})
         texts[_OTHER_ID] = OTHER
         return [
             SeriesPoint(
@@ -164,16 +169,14 @@ def _series_table(where: Filter, step: Step, group_by: GroupBy) -> Table:
     return table
 
 
-def _row_times(where: Filter, before: str | None) -> list[str]:
+def _row_times(where: Filter, last: int | None) -> list[str]:
     found: list[str] = []
     if where.from_us is not None:
-        found.append("created_at_us >= :from_us")
+        found.append("row >= :from_row")
     if where.to_us is not None:
-        found.append("created_at_us < :to_us")
-    if before is not None:
-        found.append(
-            "(created_at_us, row) < (SELECT created_at_us, row FROM generation WHERE id = :before)"
-        )
+        found.append("row < :to_row")
+    if last is not None:
+        found.append("row < :last")
     return found
 
 
@@ -184,24 +187,9 @@ def _row_values(where: Filter) -> dict[str, Any]:
         "model": where.model,
         "provider": where.provider,
         "key": where.key_hash,
-        "from_us": where.from_us,
-        "to_us": where.to_us,
+        "from_row": None if where.from_us is None else bound(where.from_us),
+        "to_row": None if where.to_us is None else bound(where.to_us),
     }
-
-
-def _texts(connection: sqlite3.Connection, table: str, ids: Iterable[int]) -> dict[int, str]:
-    """Return the text of each id; NOBODY_ID has none and is left out."""
-    column = "name" if table == "end_user" else "text"
-    wanted = [number for number in ids if number > NOBODY_ID]
-    texts: dict[int, str] = {}
-    for start in range(0, len(wanted), _TEXTS_A_QUERY):
-        some = wanted[start : start + _TEXTS_A_QUERY]
-        query = f"SELECT id, {column} FROM {table} WHERE id IN ({', '.join('?' * len(some))})"
-        texts |= dict(connection.execute(query, some).fetchall())
-    return texts
-
-
-_TEXTS_A_QUERY: Final = 500
 
 
 def _bounded(limit: int) -> int:

@@ -3,16 +3,16 @@
 # ruff: noqa: S608 - only our own table and column names are written into SQL; values are bound
 
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any, Final
 
 from regulars.model.generation import Generation, Outcome
+from regulars.stores.sqlite.names import NOBODY_ID
+from regulars.stores.sqlite.rows import COLUMNS
 from regulars.stores.sqlite.schema import DAILY_KEY, HOURLY_KEY, SUM_COLUMNS
 
 HOUR_US: Final = 3_600_000_000
 DAY_US: Final = 24 * HOUR_US
-
-NOBODY_ID: Final = 0
-"""Stands in rollups for no end user, and for no endpoint or provider."""
 
 Group = tuple[int, ...]
 Groups = dict[Group, list[int]]
@@ -26,15 +26,23 @@ def add_up(rows: Sequence[tuple[Generation, tuple[Any, ...]]]) -> tuple[Groups, 
     daily: Groups = {}
     hourly: Groups = {}
     for row, values in rows:
-        key_id, model_id = values[3], values[6]
-        account_id, end_user_id = values[2], values[8] or NOBODY_ID
-        provider_id, endpoint_id = values[10] or NOBODY_ID, values[11] or NOBODY_ID
+        account_id, key_id, model_id, user, provider, endpoint = _group_ids(values)
+        end_user_id = user or NOBODY_ID
+        provider_id, endpoint_id = provider or NOBODY_ID, endpoint or NOBODY_ID
         hour = row.created_at_us // HOUR_US
         sums = sums_of(row)
         served = (model_id, endpoint_id, provider_id, key_id)
         _add(daily, (account_id, hour // 24, end_user_id, *served), sums, row.created_at_us)
         _add(hourly, (account_id, hour, *served), sums, row.created_at_us)
     return daily, hourly
+
+
+_group_ids: Final = itemgetter(
+    *map(
+        COLUMNS.index,
+        ("account_id", "key_id", "model_id", "end_user_id", "provider_id", "endpoint_id"),
+    )
+)
 
 
 def sums_of(row: Generation) -> tuple[int, ...]:

@@ -2,14 +2,18 @@
 
 # ruff: noqa: S608 - only our own table and column names are written into SQL; values are bound
 
-from collections.abc import Mapping, Sequence
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from regulars.model.generation import Attempt, Generation, Outcome, UsageSource
+from regulars.model.ids import generation_id
 from regulars.model.money import Cost
 from regulars.model.tokens import Usage
+from regulars.stores.sqlite.names import texts_of
+from regulars.stores.sqlite.places import chance_of, place, time_at, time_of
 
 OUTCOME_CODES: Final = {
     Outcome.COMPLETED: 0,
@@ -19,55 +23,65 @@ OUTCOME_CODES: Final = {
     Outcome.INTERRUPTED: 4,
 }
 _OUTCOMES: Final = {code: outcome for outcome, code in OUTCOME_CODES.items()}
-_SOURCE_CODES: Final = {None: None, UsageSource.REPORTED: 0, UsageSource.ESTIMATED: 1}
-_SOURCES: Final = {code: source for source, code in _SOURCE_CODES.items()}
 
 COLUMNS: Final[tuple[str, ...]] = (
+    "row",
     "id",
-    "created_at_us",
     "account_id",
     "key_id",
     "outcome",
     "status",
     "model_id",
-    "streamed",
     "end_user_id",
-    "session",
     "provider_id",
     "endpoint_id",
-    "upstream_model_id",
-    "upstream_id",
-    "finish_reason_id",
-    "native_finish_reason_id",
     "prompt_tokens",
     "completion_tokens",
     "cached_tokens",
     "cache_write_tokens",
-    "cache_write_1h_tokens",
     "reasoning_tokens",
-    "audio_tokens",
-    "audio_output_tokens",
-    "usage_source",
     "cost_nanousd",
     "cost_prompt_nanousd",
     "cache_saving_nanousd",
     "ttft_ms",
     "duration_ms",
-    "error_id",
-    "app_id",
-    "referer_id",
-    "user_agent_id",
-    "attempts",
+    "details",
 )
+SELECTED: Final = ", ".join(COLUMNS)
 
-_NO_USAGE: Final = (None,) * 8
-_NO_COST: Final = (None,) * 3
+_NO_USAGE: Final = Usage(0, 0)
+
+Words = tuple[str | None, ...]
+WordIds = tuple[int | None, ...]
 
 _AttemptFields = tuple[str, str, str, int | None, str | None, float, float]
-_ATTEMPTS: Final = msgspec.json.Decoder(list[_AttemptFields])
 
 
-def words(row: Generation) -> tuple[str | None, ...]:
+class Details(msgspec.Struct, omit_defaults=True, gc=False):
+    """What a row only shows. Texts that repeat are ids of `name`; what is absent is omitted."""
+
+    streamed: bool = False
+    session: str | None = None
+    upstream_model: int | None = None
+    upstream_id: str | None = None
+    finish_reason: int | None = None
+    native_finish_reason: int | None = None
+    estimated: bool | None = None
+    cache_write_1h_tokens: int | None = None
+    audio_tokens: int | None = None
+    audio_output_tokens: int | None = None
+    error: int | None = None
+    app: int | None = None
+    referer: int | None = None
+    user_agent: int | None = None
+    attempts: tuple[_AttemptFields, ...] = ()
+
+
+_ENCODE: Final = msgspec.json.Encoder().encode
+_DETAILS: Final = msgspec.json.Decoder(Details)
+
+
+def words(row: Generation) -> Words:
     """Return the texts of a row that are kept in the table `name`."""
     return (
         row.account,
@@ -85,112 +99,158 @@ def words(row: Generation) -> tuple[str | None, ...]:
     )
 
 
-def encode(
-    row: Generation,
-    word: Mapping[str | None, int | None],
-    end_user_id: int | None,
-) -> tuple[Any, ...]:
-    """Return the row's values in the order of COLUMNS."""
-    usage, cost = row.usage, row.cost
+def encode(row: Generation, word: WordIds, end_user_id: int | None) -> tuple[Any, ...]:
+    """Return the row's values in the order of COLUMNS; `word` in the order of `words`.
+
+    An id that is not of our own form, made at the row's time, is kept as it is: its row number
+    is only where its microsecond begins.
+    """
+    chance = chance_of(row.id, row.created_at_us)
+    account, key, model, provider, endpoint, upstream, finish, native, error, app, referer, agent = word
+    used, cost, source = row.usage, row.cost, row.usage_source
+    usage = used or _NO_USAGE
+    details = Details(
+        row.streamed,
+        row.session,
+        upstream,
+        row.upstream_id,
+        finish,
+        native,
+        None if source is None else source is UsageSource.ESTIMATED,
+        usage.cache_write_1h_tokens,
+        usage.audio_tokens,
+        usage.audio_output_tokens,
+        error,
+        app,
+        referer,
+        agent,
+        tuple(
+            (a.endpoint, a.provider, a.reason, a.status, a.error, a.started_ms, a.duration_ms)
+            for a in row.attempts
+        ),
+    )
     return (
-        row.id,
-        row.created_at_us,
-        word[row.account],
-        word[row.key_hash],
+        place(row.created_at_us, 0 if chance is None else chance),
+        row.id if chance is None else chance,
+        account,
+        key,
         OUTCOME_CODES[row.outcome],
         row.status,
-        word[row.model],
-        row.streamed,
+        model,
         end_user_id,
-        row.session,
-        word[row.provider],
-        word[row.endpoint],
-        word[row.upstream_model],
-        row.upstream_id,
-        word[row.finish_reason],
-        word[row.native_finish_reason],
-        *(_NO_USAGE if usage is None else _usage_values(usage)),
-        _SOURCE_CODES[row.usage_source],
-        *(_NO_COST if cost is None else (cost.total, cost.prompt, cost.cache_saving)),
+        provider,
+        endpoint,
+        None if used is None else usage.prompt_tokens,
+        None if used is None else usage.completion_tokens,
+        usage.cached_tokens,
+        usage.cache_write_tokens,
+        usage.reasoning_tokens,
+        None if cost is None else cost.total,
+        None if cost is None else cost.prompt,
+        None if cost is None else cost.cache_saving,
         row.ttft_ms,
         row.duration_ms,
-        word[row.error],
-        word[row.app],
-        word[row.referer],
-        word[row.user_agent],
-        _attempts_text(row.attempts),
+        _ENCODE(details).decode(),
     )
 
 
-def select_columns() -> str:
-    """Return the select list that `decode` reads, for `generation AS g`."""
-    return ", ".join(_selected(column) for column in COLUMNS)
+def find(connection: sqlite3.Connection, generation_id_: str) -> int | None:
+    """Return the number of the row with this id."""
+    at_us = time_of(generation_id_)
+    chance = None if at_us is None else chance_of(generation_id_, at_us)
+    if at_us is not None and chance is not None:
+        found = connection.execute(
+            "SELECT row FROM generation WHERE row = ? AND id = ?", (place(at_us, chance), chance)
+        ).fetchone()
+        if found is not None:
+            return int(found[0])
+    found = connection.execute("SELECT row FROM odd_id WHERE id = ?", (generation_id_,)).fetchone()
+    return None if found is None else int(found[0])
 
 
-def decode(values: Sequence[Any]) -> Generation:
-    """Make the generation of a row selected by `select_columns`."""
-    column: dict[str, Any] = dict(zip(COLUMNS, values, strict=True))
+def decode_all(
+    connection: sqlite3.Connection, rows: Iterable[Sequence[Any]]
+) -> list[Generation]:
+    """Make the generations of rows selected by SELECTED, in their order."""
+    columns = [dict(zip(COLUMNS, row, strict=True)) for row in rows]
+    details = [_DETAILS.decode(column["details"]) for column in columns]
+    ids = {
+        number
+        for column, detail in zip(columns, details, strict=True)
+        for number in (*_column_words(column), *_detail_words(detail))
+        if number is not None
+    }
+    text: dict[int | None, str] = {**texts_of(connection, "name", ids)}
+    owners = {column["end_user_id"] for column in columns} - {None}
+    person: dict[int | None, str] = {**texts_of(connection, "end_user", owners)}
+    return [
+        _decode(column, detail, text, person)
+        for column, detail in zip(columns, details, strict=True)
+    ]
+
+
+def _column_words(column: Mapping[str, Any]) -> tuple[int | None, ...]:
+    names = ("account_id", "key_id", "model_id", "provider_id", "endpoint_id")
+    return tuple(column[name] for name in names)
+
+
+def _detail_words(detail: Details) -> tuple[int | None, ...]:
+    return (
+        detail.upstream_model,
+        detail.finish_reason,
+        detail.native_finish_reason,
+        detail.error,
+        detail.app,
+        detail.referer,
+        detail.user_agent,
+    )
+
+
+def _decode(
+    column: Mapping[str, Any],
+    detail: Details,
+    text: Mapping[int | None, str],
+    person: Mapping[int | None, str],
+) -> Generation:
+    at_us = time_at(column["row"])
+    kept_id = column["id"]
     return Generation(
-        id=column["id"],
-        created_at_us=column["created_at_us"],
-        account=column["account_id"],
-        key_hash=column["key_id"],
+        id=generation_id(at_us, kept_id) if isinstance(kept_id, int) else kept_id,
+        created_at_us=at_us,
+        account=text[column["account_id"]],
+        key_hash=text[column["key_id"]],
         outcome=_OUTCOMES[column["outcome"]],
         status=column["status"],
-        model=column["model_id"],
-        streamed=bool(column["streamed"]),
-        end_user=column["end_user_id"],
-        session=column["session"],
-        provider=column["provider_id"],
-        endpoint=column["endpoint_id"],
-        upstream_model=column["upstream_model_id"],
-        upstream_id=column["upstream_id"],
-        finish_reason=column["finish_reason_id"],
-        native_finish_reason=column["native_finish_reason_id"],
-        usage=_usage(column),
-        usage_source=_SOURCES[column["usage_source"]],
+        model=text[column["model_id"]],
+        streamed=detail.streamed,
+        end_user=person.get(column["end_user_id"]),
+        session=detail.session,
+        provider=text.get(column["provider_id"]),
+        endpoint=text.get(column["endpoint_id"]),
+        upstream_model=text.get(detail.upstream_model),
+        upstream_id=detail.upstream_id,
+        finish_reason=text.get(detail.finish_reason),
+        native_finish_reason=text.get(detail.native_finish_reason),
+        usage=_usage(column, detail),
+        usage_source=_source(detail),
         cost=_cost(column),
         ttft_ms=column["ttft_ms"],
         duration_ms=column["duration_ms"],
-        error=column["error_id"],
-        app=column["app_id"],
-        referer=column["referer_id"],
-        user_agent=column["user_agent_id"],
-        attempts=_attempts(column["attempts"]),
+        error=text.get(detail.error),
+        app=text.get(detail.app),
+        referer=text.get(detail.referer),
+        user_agent=text.get(detail.user_agent),
+        attempts=tuple(Attempt(*fields) for fields in detail.attempts),
     )
 
 
-def _usage_values(usage: Usage) -> tuple[int | None, ...]:
-    return (
-        usage.prompt_tokens,
-        usage.completion_tokens,
-        usage.cached_tokens,
-        usage.cache_write_tokens,
-        usage.cache_write_1h_tokens,
-        usage.reasoning_tokens,
-        usage.audio_tokens,
-        usage.audio_output_tokens,
-    )
-
-
-def _attempts_text(attempts: tuple[Attempt, ...]) -> str | None:
-    if not attempts:
+def _source(detail: Details) -> UsageSource | None:
+    if detail.estimated is None:
         return None
-    fields = [
-        (a.endpoint, a.provider, a.reason, a.status, a.error, a.started_ms, a.duration_ms)
-        for a in attempts
-    ]
-    return msgspec.json.encode(fields).decode()
+    return UsageSource.ESTIMATED if detail.estimated else UsageSource.REPORTED
 
 
-def _selected(column: str) -> str:
-    if not column.endswith("_id") or column == "upstream_id":
-        return f"g.{column}"
-    table, text = ("end_user", "name") if column == "end_user_id" else ("name", "text")
-    return f"(SELECT {text} FROM {table} WHERE id = g.{column})"
-
-
-def _usage(column: Mapping[str, Any]) -> Usage | None:
+def _usage(column: Mapping[str, Any], detail: Details) -> Usage | None:
     if column["prompt_tokens"] is None:
         return None
     return Usage(
@@ -198,10 +258,10 @@ def _usage(column: Mapping[str, Any]) -> Usage | None:
         completion_tokens=column["completion_tokens"],
         cached_tokens=column["cached_tokens"],
         cache_write_tokens=column["cache_write_tokens"],
-        cache_write_1h_tokens=column["cache_write_1h_tokens"],
+        cache_write_1h_tokens=detail.cache_write_1h_tokens,
         reasoning_tokens=column["reasoning_tokens"],
-        audio_tokens=column["audio_tokens"],
-        audio_output_tokens=column["audio_output_tokens"],
+        audio_tokens=detail.audio_tokens,
+        audio_output_tokens=detail.audio_output_tokens,
     )
 
 
@@ -215,7 +275,3 @@ def _cost(column: Mapping[str, Any]) -> Cost | None:
         completion=total - prompt,
         cache_saving=column["cache_saving_nanousd"],
     )
-
-
-def _attempts(text: str | None) -> tuple[Attempt, ...]:
-    return () if text is None else tuple(Attempt(*fields) for fields in _ATTEMPTS.decode(text))

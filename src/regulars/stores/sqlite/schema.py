@@ -1,6 +1,7 @@
 """The tables, as numbered migrations; each runs once, in one transaction with its number.
 
-Words that repeat (models, endpoints, keys, agents) are kept once in `name` and people in
+A generation's row number is its time (`places`), so there is no index by time or by id. Words
+that repeat (models, endpoints, keys, agents) are kept once in `name` and people in
 `end_user`, so that forgetting someone touches one row. Session ids repeat too little for that:
 a dictionary of them cost a third of all writing. In rollups 0 stands for "none", since key
 columns cannot be NULL there. There is no hourly rollup per user: it would have nearly as many
@@ -53,51 +54,45 @@ CREATE TABLE end_user (
 ) STRICT
 """
 
+# What reports select and add up has a column of its own, what is only shown lies in `details`, a
+# JSON object: a column costs its share of every insert, and most would be empty.
 _GENERATION: Final = """
 CREATE TABLE generation (
     row INTEGER PRIMARY KEY,
-    id TEXT NOT NULL UNIQUE,
-    created_at_us INTEGER NOT NULL,
+    id ANY NOT NULL,
     account_id INTEGER NOT NULL,
     key_id INTEGER NOT NULL,
     outcome INTEGER NOT NULL,
     status INTEGER NOT NULL,
     model_id INTEGER NOT NULL,
-    streamed INTEGER NOT NULL,
     end_user_id INTEGER REFERENCES end_user (id),
-    session TEXT,
     provider_id INTEGER,
     endpoint_id INTEGER,
-    upstream_model_id INTEGER,
-    upstream_id TEXT,
-    finish_reason_id INTEGER,
-    native_finish_reason_id INTEGER,
     prompt_tokens INTEGER,
     completion_tokens INTEGER,
     cached_tokens INTEGER,
     cache_write_tokens INTEGER,
-    cache_write_1h_tokens INTEGER,
     reasoning_tokens INTEGER,
-    audio_tokens INTEGER,
-    audio_output_tokens INTEGER,
-    usage_source INTEGER,
     cost_nanousd INTEGER,
     cost_prompt_nanousd INTEGER,
     cache_saving_nanousd INTEGER,
     ttft_ms REAL,
     duration_ms REAL NOT NULL,
-    error_id INTEGER,
-    app_id INTEGER,
-    referer_id INTEGER,
-    user_agent_id INTEGER,
-    attempts TEXT
+    details TEXT NOT NULL
 ) STRICT
 """
 
-# Partial, so that it can serve one user's rows but not tempt the planner elsewhere.
+_ODD_ID: Final = """
+CREATE TABLE odd_id (
+    id TEXT PRIMARY KEY,
+    row INTEGER NOT NULL
+) STRICT, WITHOUT ROWID
+"""
+
+# Its entries end with the row number, which is the time. Partial, so that it can serve one
+# user's rows but not tempt the planner elsewhere.
 _BY_USER: Final = """
-CREATE INDEX generation_by_user ON generation (end_user_id, created_at_us)
-WHERE end_user_id IS NOT NULL
+CREATE INDEX generation_by_user ON generation (end_user_id) WHERE end_user_id IS NOT NULL
 """
 
 _SUMS: Final = ",\n".join(f"    {column} INTEGER NOT NULL" for column in SUM_COLUMNS)
@@ -135,7 +130,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         _NAME,
         _END_USER,
         _GENERATION,
-        "CREATE INDEX generation_by_time ON generation (account_id, created_at_us)",
+        _ODD_ID,
         _BY_USER,
         _rollup("daily", DAILY_KEY),
         _rollup("hourly", HOURLY_KEY),

@@ -10,13 +10,14 @@ users; `hourly` does not, but is far smaller, so it serves every question that n
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from regulars.stores.sqlite.places import PLACE_BITS
 from regulars.stores.sqlite.rollups import DAY_US, HOUR_US
 
 Table = Literal["generation", "hourly", "daily"]
 
 UNIT_US: Final[dict[Table, int]] = {"generation": 1, "hourly": HOUR_US, "daily": DAY_US}
 TIME_COLUMN: Final[dict[Table, str]] = {
-    "generation": "created_at_us",
+    "generation": f"(row >> {PLACE_BITS})",
     "hourly": "hour",
     "daily": "day",
 }
