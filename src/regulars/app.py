@@ -25,6 +25,8 @@ from regulars.http.routes import BASES, CHAT_PATH, api_routes, method_not_allowe
 from regulars.http.server import EdgeProtocol, edge_protocol
 from regulars.ledger.writer import LedgerWriter
 from regulars.model.caller import KEY_PREFIX, ApiKey, Role, key_hash, key_label
+from regulars.routing.health import Health
+from regulars.routing.plan import Planner
 from regulars.routing.warmhrw import Router
 from regulars.stores.sqlite import SqliteStore, open_store
 from regulars.upstream.client import Upstream
@@ -124,7 +126,12 @@ def _build(settings: Settings) -> App:
         settings,
         upstream=upstream,
         routes=endpoint_routes(settings.catalog, upstream),
-        router=Router(),
+        planner=Planner(
+            settings.catalog,
+            router=Router(),
+            health=Health(),
+            attempts_max=settings.upstream.attempts_max,
+        ),
         writer=writer,
     )
     auth = Authenticator(store, time.monotonic)

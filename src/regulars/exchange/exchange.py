@@ -126,6 +126,16 @@ class Exchange:
         if self._content_at_s is None:
             self._content_at_s = now_s
 
+    def pace(self, now_s: float) -> tuple[float | None, float]:
+        """Tell how fast the attempt is: (time to first content, time of the answer), in seconds.
+
+        A whole answer has no first content of its own.
+        """
+        content_at_s = self._content_at_s
+        if not self.accepted.streamed or content_at_s is None:
+            return None, now_s - self._attempt_at_s
+        return content_at_s - self._attempt_at_s, now_s - content_at_s
+
     def fail(self, error: GatewayError, now_s: float) -> None:
         """End the attempt with an error."""
         if isinstance(error, UpstreamStatusError) and error.upstream_status is not None:
@@ -153,7 +163,7 @@ class Exchange:
             key_hash=accepted.key_hash,
             outcome=end.outcome,
             status=end.status,
-            model=accepted.model,
+            model=accepted.model if endpoint is None else endpoint.model,
             streamed=accepted.streamed,
             end_user=accepted.end_user,
             session=accepted.session,

@@ -9,7 +9,8 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+
+from msgspec import Struct
 
 from regulars.config.settings import Settings
 from regulars.exchange.exchange import (
@@ -28,7 +29,6 @@ from regulars.gateway.client import Client, ClientGoneError
 from regulars.gateway.quiet import QuietTimer
 from regulars.gateway.routes import EndpointRoute
 from regulars.ledger.writer import LedgerWriter
-from regulars.model.catalog import Model
 from regulars.model.errors import (
     GatewayError,
     InternalError,
@@ -41,8 +41,8 @@ from regulars.providers.openai.failure import ERROR_BODY_BYTES_MAX, read_failure
 from regulars.providers.openai.request import encode
 from regulars.providers.openai.stream import StreamReader
 from regulars.providers.openai.whole import read_whole
-from regulars.routing.keys import StickyKeys
-from regulars.routing.warmhrw import Choice, Router
+from regulars.routing.plan import Candidate, Planner
+from regulars.routing.warmhrw import Choice
 from regulars.upstream.client import Response, Upstream
 from regulars.wire.answers import Label, error_frame, usage_frame, usage_json
 from regulars.wire.chat import ChatRequest
@@ -50,17 +50,16 @@ from regulars.wire.sse import DONE, KEEPALIVE
 
 log = logging.getLogger("regulars.relay")
 
-BYTES_PER_TOKEN: Final = 4
 
-
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """One accepted chat request with all that was found out about it."""
 
     accepted: Accepted
     request: ChatRequest
-    model: Model
-    keys: StickyKeys
+    candidates: tuple[Candidate, ...]
+    """The model asked for, then its fallbacks."""
+    cold_reason: str | None = None
+    """Why warmth does not count for this request, None when it does."""
 
 
 @dataclass(slots=True)
@@ -85,17 +84,16 @@ class Relay:
         *,
         upstream: Upstream,
         routes: Mapping[str, EndpointRoute],
-        router: Router,
+        planner: Planner,
         writer: LedgerWriter,
     ) -> None:
-        self._attempts_max = settings.upstream.attempts_max
         self._keepalive_s = settings.server.keepalive_comment_s
         self._in_flight_max = settings.server.in_flight_max
         self._in_flight_per_key_max = settings.server.in_flight_per_key_max
         self._rows_max = settings.ledger.queue_rows_max
         self._upstream = upstream
         self._routes = routes
-        self._router = router
+        self._planner = planner
         self._writer = writer
         self.in_flight = 0
         self._in_flight_of: dict[str, int] = {}
@@ -191,17 +189,13 @@ class Relay:
         """Try endpoints in the router's order until one answers."""
         call, exchange = conduct.call, conduct.exchange
         last: UpstreamError | None = None
-        while len(exchange.tried) < self._attempts_max:
-            conduct.choice = choice = self._router.choose(
-                call.model.endpoints,
-                call.keys,
-                prompt_tokens=call.accepted.prompt_bytes // BYTES_PER_TOKEN,
-                now_s=time.monotonic(),
-                tried=exchange.tried,
-            )
-            if choice is None:
-                break
-            exchange.begin(choice.endpoint, choice.reason, time.monotonic())
+        now_s = time.monotonic()
+        plan = self._planner.plan(
+            call.request, call.candidates, now_s=now_s, reason=call.cold_reason
+        )
+        while choice := self._planner.next(plan, exchange.tried, now_s):
+            conduct.choice = choice
+            exchange.begin(choice.endpoint, choice.reason, now_s)
             try:
                 if call.request.stream:
                     await self._stream(conduct, choice)
@@ -210,17 +204,18 @@ class Relay:
             except UpstreamError as error:
                 last = error
                 self._give_up(conduct, choice, error)
+                now_s = time.monotonic()
                 if exchange.has_content or not error.retryable:
                     break
             else:
                 return
-        raise last or UnavailableError(f"model {call.model.id!r} has no endpoint to try")
+        raise last or UnavailableError(f"model {call.accepted.model!r} has no endpoint to try")
 
     async def _whole(self, conduct: _Conduct, choice: Choice) -> None:
         response = await self._ask(conduct, choice)
         await response.head()
-        body = await _read_all(response)
         conduct.exchange.answered(response.status)
+        body = await _read_all(response)
         provider = choice.endpoint.provider.name
         if response.status != 200:
             raise _failure(provider, response, body)
@@ -308,7 +303,7 @@ class Relay:
     def _give_up(self, conduct: _Conduct, choice: Choice, error: UpstreamError) -> None:
         now_s = time.monotonic()
         conduct.exchange.fail(error, now_s)
-        self._router.failed(choice, now_s)
+        self._planner.failed(choice, error, now_s)
         if conduct.response is not None:
             conduct.response.close()
             conduct.response = None
@@ -329,11 +324,13 @@ class Relay:
     def _finish(self, conduct: _Conduct, end: End) -> Generation:
         now_s = time.monotonic()
         row = conduct.exchange.finish(end, conduct.answer, now_s)
-        if conduct.choice is not None:
+        choice = conduct.choice
+        if choice is not None:
             if end is COMPLETED and row.usage is not None:
-                self._router.answered(conduct.choice, conduct.call.keys, row.usage, now_s)
+                ttft_s, spent_s = conduct.exchange.pace(now_s)
+                self._planner.answered(choice, row.usage, now_s, ttft_s=ttft_s, spent_s=spent_s)
             elif end is CANCELLED or end is INTERRUPTED:
-                self._router.failed(conduct.choice, now_s)
+                self._planner.left(choice, now_s)
         return row
 
 
@@ -347,7 +344,7 @@ def _label(call: Call, choice: Choice) -> Label:
     return Label(
         id=accepted.id,
         created=accepted.created_at_us // 1_000_000,
-        model=call.model.id,
+        model=choice.endpoint.model,
         provider=choice.endpoint.provider.name,
     )
 
@@ -386,5 +383,5 @@ def _error_frames(conduct: _Conduct, error: GatewayError) -> bytes:
     if label is None:  # only comments have gone out
         accepted = conduct.call.accepted
         created = accepted.created_at_us // 1_000_000
-        label = Label(accepted.id, created, conduct.call.model.id, "")
+        label = Label(accepted.id, created, accepted.model, "")
     return error_frame(label, status=error.status, code=error.code, message=error.message)

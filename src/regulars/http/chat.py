@@ -22,10 +22,15 @@ from regulars.model.caller import ApiKey
 from regulars.model.catalog import Catalog
 from regulars.model.errors import CallerError, GatewayError, MethodNotAllowedError
 from regulars.model.ids import GENERATION_RANDOM_BITS, generation_id
+from regulars.routing.keys import StickyKeys
+from regulars.routing.plan import Candidate
 from regulars.routing.stickiness import HARNESS_HEADERS, sticky_keys
+from regulars.routing.wishes import split_suffix
 from regulars.wire.chat import ChatRequest, parse_chat
 
 LABEL_CHARS_MAX: Final = 256
+STICKY_HEADER: Final = b"x-regulars-sticky"
+"""`off` opts one request out of stickiness: it goes where load is least, and leaves no trace."""
 _SESSION_HEADERS: Final = (b"x-session-id", *HARNESS_HEADERS)
 
 
@@ -81,12 +86,6 @@ class ChatRoute:
         request: ChatRequest,
         headers: Mapping[bytes, bytes],
     ) -> Call:
-        model = self._models.get(request.model)
-        if model is None:
-            raise CallerError(
-                f"model: {request.model[:100]!r} is not served here; "
-                "GET /api/v1/models lists what is"
-            )
         end_user = request.user
         if end_user is not None:
             end_user = accept_name(end_user, field="user", length_max=USER_LENGTH_MAX)
@@ -97,7 +96,7 @@ class ChatRoute:
             at_s=arrival.at_s,
             account=key.account,
             key_hash=key.hash,
-            model=model.id,
+            model=request.model,
             streamed=request.stream,
             prompt_bytes=request.body_bytes,
             end_user=end_user,
@@ -106,8 +105,45 @@ class ChatRoute:
             referer=_label(headers.get(b"http-referer")),
             user_agent=_label(headers.get(b"user-agent")),
         )
-        keys = sticky_keys(request, account=key.account, end_user=end_user, session=session)
-        return Call(accepted=accepted, request=request, model=model, keys=keys)
+        names = (request.model, *request.fallbacks) if request.fallbacks else (request.model,)
+        candidates = tuple([self._candidate(name, request, accepted) for name in names])
+        cold_reason = None
+        if (sticky := headers.get(STICKY_HEADER)) is not None and _is_off(sticky):
+            cold_reason = "opted-out"
+            candidates = tuple([c._replace(keys=self._nobody()) for c in candidates])
+        return Call(accepted, request, candidates, cold_reason)
+
+    def _candidate(self, name: str, request: ChatRequest, accepted: Accepted) -> Candidate:
+        """Find a model, with or without `:nitro` or `:floor`, and who is warm with it."""
+        model, suffix = self._models.get(name), None
+        if model is None:
+            name, suffix = split_suffix(name)
+            model = self._models.get(name)
+        if model is None:
+            raise CallerError(
+                f"model: {name[:100]!r} is not served here; GET /api/v1/models lists what is"
+            )
+        keys = sticky_keys(
+            request,
+            account=accepted.account,
+            model=model.id,
+            end_user=accepted.end_user,
+            session=accepted.session,
+        )
+        return Candidate(model, keys, suffix)
+
+    def _nobody(self) -> StickyKeys:
+        """Make the keys of a request that wants no place kept for it."""
+        return StickyKeys(self._random_bits(64), self._random_bits(64))
+
+
+def _is_off(value: bytes) -> bool:
+    wanted = value.strip().lower()
+    if wanted in (b"off", b"false", b"0"):
+        return True
+    if wanted in (b"on", b"true", b"1"):
+        return False
+    raise CallerError("x-regulars-sticky: is neither on nor off")
 
 
 def _session(request: ChatRequest, headers: Mapping[bytes, bytes]) -> str | None:

@@ -35,6 +35,21 @@ class Provider:
 
 
 @dataclass(frozen=True, slots=True)
+class Traits:
+    """What is known of an endpoint beside its price. None and `unknown`: nobody said."""
+
+    tag: str | None = None
+    """Slug that means this endpoint alone, like `deepinfra/turbo`."""
+    tier: bool = False
+    """A service tier: never meant by its provider's base slug."""
+    parameters: frozenset[str] | None = None
+    quantization: str = "unknown"
+    keeps_data: bool | None = None
+    zdr: bool = False
+    completion_tokens_max: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Endpoint:
     """One provider's offer of one model.
 
@@ -52,6 +67,7 @@ class Endpoint:
     context_length: int | None = None
     cache_ttl_s: float | None = None
     tokens_per_minute: float | None = None
+    traits: Traits = Traits()
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,6 +98,13 @@ class UnavailableError(GatewayError):
     status = 503
 
 
+class RateLimitedError(GatewayError):
+    """Every endpoint that could serve the request asked for a pause."""
+
+    code = "rate_limit_exceeded"
+    status = 429
+
+
 # --- the upstream's doing
 
 

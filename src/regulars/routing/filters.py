@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
-from regulars.model.catalog import Endpoint
+from regulars.model.catalog import Endpoint, Traits
 from regulars.model.money import TOKENS_PER_MILLION
 from regulars.routing.health import Refusal
 from regulars.routing.wishes import Wishes
@@ -18,21 +18,6 @@ NARROWING: Final = ("tools", "response_format", "verbosity")
 """Parameters that narrow to supporting endpoints, if there are any, without being asked to."""
 _INCLUDED: Final[Mapping[str, tuple[str, ...]]] = {"fp4": ("mxfp4", "nvfp4"), "fp8": ("mxfp8",)}
 REASONS_SHOWN_MAX: Final = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Traits:
-    """What is known of an endpoint beside its price. None and `unknown`: nobody said."""
-
-    tag: str | None = None
-    """Slug that means this endpoint alone, like `deepinfra/turbo`."""
-    tier: bool = False
-    """A service tier: never meant by its provider's base slug."""
-    parameters: frozenset[str] | None = None
-    quantization: str = "unknown"
-    keeps_data: bool | None = None
-    zdr: bool = False
-    completion_tokens_max: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from math import ceil
-from typing import Final
+from typing import Final, NamedTuple
 
 from regulars.model.catalog import Endpoint
 from regulars.model.errors import (
@@ -70,8 +70,7 @@ class Standings:
     retry_after_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Outcome:
+class _Outcome(NamedTuple):
     at_s: float
     weight: float
     """Of a failure; 0 for a success."""
@@ -109,10 +108,12 @@ def failure_of(error: GatewayError) -> Failure | None:
 class Health:
     """What one process saw of each endpoint."""
 
-    __slots__ = ("_records",)
+    __slots__ = ("_records", "_troubled")
 
     def __init__(self) -> None:
         self._records: dict[str, _Record] = {}
+        # Nearly always empty: then a request asks for no record at all.
+        self._troubled: set[str] = set()
 
     def standings(self, endpoints: Sequence[Endpoint], now_s: float) -> Standings:
         """Sort out who may be tried now.
@@ -120,7 +121,7 @@ class Health:
         Where nobody else is left, endpoints with an open circuit are tried after all: an
         attempt that probably fails is more than none. Resting ones are not: they said when.
         """
-        if not self._records:
+        if not self._troubled:
             return Standings(tuple(endpoints))
         usable: list[Endpoint] = []
         broken: list[Endpoint] = []
@@ -157,8 +158,12 @@ class Health:
         tokens_per_s: float | None = None,
     ) -> None:
         """Note an answer: it closes the circuit."""
-        record = self._records.setdefault(endpoint_id, _Record())
+        record = self._records.get(endpoint_id)
+        if record is None:
+            record = self._records[endpoint_id] = _Record()
         record.outcomes.append(_Outcome(now_s, 0.0, ttft_s, tokens_per_s))
+        if record.rest_until_s <= now_s:
+            self._troubled.discard(endpoint_id)
         record.in_a_row = 0.0
         record.open_until_s = record.probe_until_s = None
         record.open_s, record.rest_s = OPEN_S, REST_S
@@ -173,6 +178,7 @@ class Health:
     ) -> None:
         """Note a failed attempt; it may open the circuit, or send the endpoint to rest."""
         record = self._records.setdefault(endpoint_id, _Record())
+        self._troubled.add(endpoint_id)
         if failure is Failure.LIMITED:
             _rest(record, now_s, retry_after_s)
             return

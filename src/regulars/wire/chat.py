@@ -17,6 +17,8 @@ from regulars.model.errors import CallerError
 FIELDS_MAX: Final = 512
 """Top-level keys of a request; the API knows about fifty."""
 
+FALLBACKS_MAX: Final = 20
+
 OPENER_BYTES_MAX: Final = 65_536
 """How much of `messages` is looked at to tell one conversation from another."""
 
@@ -24,12 +26,16 @@ _T = TypeVar("_T")
 
 
 class ChatRequest(Struct, frozen=True):
-    """One chat request. `fields` holds every top-level key as the client's own bytes."""
+    """One chat request. `fields` holds every top-level key as the client's own bytes.
+
+    `fallbacks` are the models to try when `model` cannot, in order.
+    """
 
     model: str
     stream: bool
     user: str | None
     session: str | None
+    fallbacks: tuple[str, ...]
     fields: Mapping[str, Raw]
     body_bytes: int
 
@@ -65,6 +71,7 @@ def parse_chat(body: bytes) -> ChatRequest:
         stream=_optional(fields, "stream", _BOOL, "true or false") or False,
         user=_optional(fields, "user", _TEXT, "a string"),
         session=_optional(fields, "session_id", _TEXT, "a string"),
+        fallbacks=_fallbacks(fields) if "models" in fields else (),
         fields=fields,
         body_bytes=len(body),
     )
@@ -115,12 +122,23 @@ def _decode_fields(body: bytes) -> dict[str, Raw]:
 
 def _model(fields: Mapping[str, Raw]) -> str:
     model = _optional(fields, "model", _TEXT, "a string")
-    if model is None:
-        fallbacks = _optional(fields, "models", _TEXTS, "a list of strings")
-        model = fallbacks[0] if fallbacks else None
+    if model is None and (listed := _listed_models(fields)):
+        model = listed[0]
     if not model:
         raise CallerError("model: is missing; GET /api/v1/models lists what is served here")
     return model
+
+
+def _fallbacks(fields: Mapping[str, Raw]) -> tuple[str, ...]:
+    listed = _listed_models(fields)
+    if len(listed) > FALLBACKS_MAX:
+        raise CallerError(f"models: has {len(listed)} entries; send at most {FALLBACKS_MAX}")
+    first = _model(fields)
+    return tuple(dict.fromkeys(model for model in listed if model != first))
+
+
+def _listed_models(fields: Mapping[str, Raw]) -> list[str]:
+    return _optional(fields, "models", _TEXTS, "a list of strings") or []
 
 
 def _require_messages(fields: Mapping[str, Raw]) -> None:

@@ -65,6 +65,8 @@ def _failure(
     if native_code == "context_length_exceeded":
         ours, error_type = 400, "context_length_exceeded"
     said = f"answered {status}" if status is not None else "reported an error in its stream"
+    if status is not None and 300 <= status < 400:
+        message = "redirects are not followed; base_url must name the address it leads to"
     text = f"{provider} {said}" + (f": {message}" if message else "")
     return UpstreamStatusError(
         text,

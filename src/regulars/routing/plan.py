@@ -1,0 +1,214 @@
+"""One request's way through the endpoints: its wishes, then health, then warmth, then fallbacks.
+
+Pure: the time is an argument. `gateway/relay.py` asks `next` until an endpoint has answered.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+import msgspec
+
+from regulars.model.catalog import Catalog, Endpoint, Model, Traits
+from regulars.model.errors import GatewayError, NotFoundError, RateLimitedError
+from regulars.model.tokens import TOKENS_MAX, Usage
+from regulars.routing.filters import Asked, Filter, Speeds, refusals_text
+from regulars.routing.health import Health, Refusal, failure_of
+from regulars.routing.keys import StickyKeys
+from regulars.routing.stickiness import asked_ttl_s
+from regulars.routing.warmhrw import Choice, Router
+from regulars.routing.wishes import Sort, Wishes, read_wishes, with_suffix
+from regulars.wire.chat import ChatRequest
+
+BYTES_PER_TOKEN = 4
+_NO_WISHES = Wishes()
+
+
+class Candidate(NamedTuple):
+    """A model the request may be served by, and what is warm of it.
+
+    `suffix` is the `:nitro` or `:floor` that stood behind the model's name.
+    """
+
+    model: Model
+    keys: StickyKeys
+    suffix: Sort | None = None
+
+
+class Stage(NamedTuple):
+    """Endpoints among which warmth chooses; with `ranked_by` they are tried in their order."""
+
+    keys: StickyKeys
+    endpoints: tuple[Endpoint, ...]
+    ranked_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The stages of one request, tried one after the other."""
+
+    stages: tuple[Stage, ...]
+    prompt_tokens: int
+    ttl_s: float | None
+    attempts_max: int
+    refusals: tuple[Refusal, ...] = ()
+    reason: str | None = None
+    """Given instead of warmth's own, where warmth was not to count."""
+
+
+class Planner:
+    """Plans requests and learns from their ends. Its state is one process's."""
+
+    def __init__(
+        self, catalog: Catalog, *, router: Router, health: Health, attempts_max: int
+    ) -> None:
+        self.router = router
+        self.health = health
+        self._attempts_max = attempts_max
+        self._traits: Mapping[str, Traits] = {e.id: e.traits for e in catalog.endpoints}
+        # Models whose endpoints differ in nothing a request without wishes could meet.
+        self._plain = {
+            model.id: min((e.context_length or TOKENS_MAX for e in model.endpoints), default=0)
+            for model in catalog.models.values()
+            if all(endpoint.traits == Traits() for endpoint in model.endpoints)
+        }
+
+    def plan(
+        self,
+        request: ChatRequest,
+        candidates: Sequence[Candidate],
+        *,
+        now_s: float,
+        reason: str | None = None,
+    ) -> Plan:
+        """Plan a request.
+
+        Raises:
+            CallerError: a wish that cannot be.
+            NotFoundError: the wishes leave no endpoint; says why each fell out.
+        """
+        provider = request.fields.get("provider")
+        wishes = _NO_WISHES if provider is None else read_wishes(provider)
+        max_tokens = _max_tokens(request)
+        stages: list[Stage] = []
+        refusals: list[Refusal] = []
+        attempts_max = self._attempts_max
+        for model, keys, suffix in candidates:
+            wanted = wishes if suffix is None else with_suffix(wishes, suffix)
+            if wanted is _NO_WISHES and (max_tokens or 0) <= self._plain.get(model.id, -1):
+                stages.append(Stage(keys, model.endpoints))
+                continue
+            found = self._filter(request, wanted, max_tokens, now_s).apply(model.endpoints)
+            refusals += found.refusals
+            if found.endpoints:
+                stages.append(Stage(keys, found.endpoints, found.ranked_by))
+            if found.last:
+                stages.append(Stage(keys, found.last))
+            if found.attempts_max is not None:
+                attempts_max = min(attempts_max, found.attempts_max)
+        if not stages:
+            raise NotFoundError(refusals_text(candidates[0].model.id, refusals))
+        return Plan(
+            stages=tuple(stages),
+            prompt_tokens=request.body_bytes // BYTES_PER_TOKEN,
+            ttl_s=asked_ttl_s(request),
+            attempts_max=attempts_max,
+            refusals=tuple(refusals),
+            reason=reason,
+        )
+
+    def next(self, plan: Plan, tried: Sequence[str], now_s: float) -> Choice | None:
+        """Choose the next endpoint and count its load; None when there is none left.
+
+        Raises:
+            RateLimitedError: all that could serve rest after a 429, and none was tried.
+        """
+        if len(tried) >= plan.attempts_max:
+            return None
+        rest_s: float | None = None
+        for keys, endpoints, ranked_by in plan.stages:
+            left = [e for e in endpoints if e.id not in tried] if tried else endpoints
+            standings = self.health.standings(left, now_s)
+            if not standings.usable:
+                rest_s = standings.retry_after_s if rest_s is None else rest_s
+                continue
+            if ranked_by is None:
+                choice = self.router.choose(
+                    standings.usable,
+                    keys,
+                    prompt_tokens=plan.prompt_tokens,
+                    now_s=now_s,
+                    tried=tried,
+                    ttl_s=plan.ttl_s,
+                )
+                assert choice is not None, "usable endpoints are never all tried"
+            else:
+                choice = self.router.take(
+                    standings.usable[0],
+                    keys,
+                    reason="failover" if tried else ranked_by,
+                    prompt_tokens=plan.prompt_tokens,
+                    now_s=now_s,
+                    ttl_s=plan.ttl_s,
+                )
+            self.health.began(choice.endpoint.id, now_s)
+            if plan.reason is not None and not tried:
+                return choice._replace(reason=plan.reason)
+            return choice
+        if rest_s is not None and not tried:
+            raise RateLimitedError(
+                "every endpoint that could serve this rests after a 429", retry_after_s=rest_s
+            )
+        return None
+
+    def answered(
+        self, choice: Choice, usage: Usage, now_s: float, *, ttft_s: float | None, spent_s: float
+    ) -> None:
+        """Learn from an answer: where the keys are warm, and how fast the endpoint is."""
+        self.router.answered(choice, choice.keys, usage, now_s)
+        speed = usage.completion_tokens / spent_s if spent_s > 0 else None
+        self.health.succeeded(choice.endpoint.id, now_s, ttft_s=ttft_s, tokens_per_s=speed)
+
+    def failed(self, choice: Choice, error: GatewayError, now_s: float) -> None:
+        """Learn from a failed attempt."""
+        self.router.failed(choice, now_s)
+        failure = failure_of(error)
+        if failure is None:
+            self.health.left(choice.endpoint.id)
+        else:
+            self.health.failed(
+                choice.endpoint.id, failure, now_s, retry_after_s=error.retry_after_s
+            )
+
+    def left(self, choice: Choice, now_s: float) -> None:
+        """Note an attempt whose end says nothing of the endpoint: the client left."""
+        self.router.failed(choice, now_s)
+        self.health.left(choice.endpoint.id)
+
+    def _filter(
+        self, request: ChatRequest, wishes: Wishes, max_tokens: int | None, now_s: float
+    ) -> Filter:
+        speeds = Speeds(
+            ttft_s=partial(self._ttft_s, now_s=now_s),
+            tokens_per_s=partial(self._tokens_per_s, now_s=now_s),
+        )
+        asked = Asked(frozenset(request.fields), max_tokens)
+        return Filter(wishes, asked, self._traits, speeds)
+
+    def _ttft_s(self, endpoint: str, percent: int, *, now_s: float) -> float | None:
+        return self.health.ttft_s(endpoint, percent, now_s)
+
+    def _tokens_per_s(self, endpoint: str, percent: int, *, now_s: float) -> float | None:
+        return self.health.tokens_per_s(endpoint, percent, now_s)
+
+
+def _max_tokens(request: ChatRequest) -> int | None:
+    for name in ("max_completion_tokens", "max_tokens"):
+        raw = request.fields.get(name)
+        if raw is not None:
+            try:
+                return msgspec.json.decode(raw, type=int | None)
+            except msgspec.DecodeError:
+                return None  # the upstream says what is wrong with it
+    return None
