@@ -350,3 +350,18 @@ def test_a_management_key_may_not_chat_and_an_inference_key_not_report(tmp_path:
     assert chat.status == 403
     assert report.status == 403
     assert gateway.key not in chat.body.decode() + report.body.decode()
+
+
+def test_a_provider_can_be_asked_for_by_name_or_slug(tmp_path: Path) -> None:
+    with (
+        ScriptedProvider() as one,
+        ScriptedProvider() as two,
+        running_gateway(tmp_path, [one, two]) as gateway,
+    ):
+        gateway.chat(user="a")
+        gateway.chat(user="b")
+        by_slug = gateway.get("/api/v1/generations?provider=p1").json["data"]
+        by_name = gateway.get("/api/v1/activity?group_by=user&provider=provider%201").json["data"]
+
+    assert [row["provider_name"] for row in by_slug] == ["Provider 1"]
+    assert [row["provider_name"] for row in by_name] == ["Provider 1"]

@@ -317,3 +317,24 @@ def test_store_that_cannot_be_read_is_a_page_too(tmp_path: Path) -> None:
 
 def _ids(page: str) -> set[str]:
     return {piece.split('"')[0] for piece in page.split('href="/generations/')[1:]}
+
+
+def test_a_young_ledger_shows_its_hour_unless_asked_otherwise(tmp_path: Path) -> None:
+    rows = [
+        replace(row, id=f"gen-{number}", created_at_us=int((NOW_S - 60) * 1_000_000) + number)
+        for number, row in enumerate(sample_rows(NOW_S, count=3))
+    ]
+    with running_pages(tmp_path, rows) as young:
+        plain = ask(young, "/activity", BEARER)[1]
+        day = ask(young, "/activity?period=24h", BEARER)[1]
+
+    assert 'aria-current="true">1 h<' in plain
+    assert 'aria-current="true">24 h<' in day
+
+
+def test_providers_are_offered_by_the_name_the_ledger_keeps(site: PagesSite) -> None:
+    names = {endpoint.provider.name for endpoint in site.deps.catalog.endpoints}
+
+    page = ask(site, "/activity", BEARER)[1]
+
+    assert all(f">{name}<" in page for name in names)

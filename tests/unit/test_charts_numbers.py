@@ -125,7 +125,7 @@ def test_view_survives_its_own_url() -> None:
         url
         == "/activity?period=7d&group=model&metric=tokens&user=a%26b%3Dc%2F%C3%BC&provider=p&key=k"
     )
-    assert View().href("/activity") == "/activity"
+    assert View().href("/activity") == "/activity?period=24h"
 
 
 def test_unreadable_view_is_the_default() -> None:

@@ -43,7 +43,7 @@ def get_activity(api: Api) -> Handler:
             account=key.account,
             user=query.user(params),
             model=query.text(params, "model"),
-            provider=query.text(params, "provider"),
+            provider=query.provider(params, api.catalog),
             key_hash=query.text(params, "api_key_hash"),
             from_us=span.from_us,
             to_us=span.to_us,

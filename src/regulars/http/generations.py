@@ -54,7 +54,7 @@ def list_generations(api: Api) -> Handler:
             account=key.account,
             user=query.user(params),
             model=query.text(params, "model"),
-            provider=query.text(params, "provider"),
+            provider=query.provider(params, api.catalog),
             key_hash=own or asked,
             from_us=span.from_us,
             to_us=span.to_us,

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from regulars.identity.name import USER_LENGTH_MAX, accept_name
+from regulars.model.catalog import Catalog
 from regulars.model.errors import CallerError
 
 LIMIT_MAX: Final = 100
@@ -51,6 +52,12 @@ def user(params: Mapping[str, str]) -> str | None:
     if value is None:
         return None
     return accept_name(value, field="user", length_max=USER_LENGTH_MAX)
+
+
+def provider(params: Mapping[str, str], catalog: Catalog) -> str | None:
+    """Return the provider asked for, by its name or slug, as the ledger names it."""
+    value = text(params, "provider")
+    return None if value is None else catalog.provider_name(value)
 
 
 def limit(params: Mapping[str, str], *, default: int = LIMIT_DEFAULT, most: int = LIMIT_MAX) -> int:

@@ -91,3 +91,10 @@ class Catalog:
     def endpoints(self) -> tuple[Endpoint, ...]:
         """Every endpoint of every model."""
         return tuple(endpoint for model in self.models.values() for endpoint in model.endpoints)
+
+    def provider_name(self, asked: str) -> str:
+        """Return the name the ledger keeps for a provider asked for by name or slug."""
+        for endpoint in self.endpoints:
+            if asked.lower() in (endpoint.provider.slug, endpoint.provider.name.lower()):
+                return endpoint.provider.name
+        return asked  # of an earlier configuration, perhaps

@@ -1,6 +1,6 @@
 """The activity page: who used what, in one look."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from starlette.concurrency import run_in_threadpool
@@ -12,9 +12,11 @@ from regulars.stores.base import Filter, UserRow
 from regulars.web.access import Viewer
 from regulars.web.names import public_address
 from regulars.web.panels import Answers, ask, cards, chart, chips
+from regulars.web.periods import HOUR_US
 from regulars.web.site import Site
 from regulars.web.view import View, dates_refused, parse
 
+YOUNG_PERIOD: Final = "1h"
 PATH: Final = "/activity"
 USERS_MAX: Final = 25
 GENERATIONS_MAX: Final = 25
@@ -37,6 +39,8 @@ async def activity_page(site: Site, request: Request, viewer: Viewer) -> Respons
     if await run_in_threadpool(_is_empty, site):
         return _first_steps(site, request, viewer)
     view = parse(request.query_params)
+    if not request.query_params and await run_in_threadpool(_is_young, site):
+        view = replace(view, period=YOUNG_PERIOD)
     asked = await run_in_threadpool(_ask, site, view)
     return site.page(
         "activity.html",
@@ -53,7 +57,7 @@ async def activity_page(site: Site, request: Request, viewer: Viewer) -> Respons
         older=asked.older,
         key_names=asked.key_names,
         models=sorted(site.deps.catalog.models),
-        providers=sorted({each.provider.slug for each in site.deps.catalog.endpoints}),
+        providers=sorted({each.provider.name for each in site.deps.catalog.endpoints}),
     )
 
 
@@ -80,6 +84,12 @@ def _ask(site: Site, view: View) -> Asked:
 
 def _is_empty(site: Site) -> bool:
     return not _newest(site)
+
+
+def _is_young(site: Site) -> bool:
+    """Whether all there is happened within the last hour: one bar of 24 would say little."""
+    before = Filter(site.deps.account, to_us=site.now_us - HOUR_US)
+    return not site.deps.reports.generations(before, limit=1, before=None)[0]
 
 
 def _newest(site: Site) -> list[Generation]:

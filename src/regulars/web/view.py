@@ -54,9 +54,11 @@ class View:
         pairs = [
             (_parameter(field.name), value)
             for field in fields(View)
+            # The period always stands in a link: without one, a young ledger shows its hour.
             if (value := str(getattr(changed, field.name))) != field.default
+            or field.name == "period"
         ]
-        return f"{path}?{urlencode(pairs)}" if pairs else path
+        return f"{path}?{urlencode(pairs)}"
 
 
 def parse(query: Mapping[str, str], *, group: GroupBy = "user") -> View:
