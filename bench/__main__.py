@@ -13,11 +13,13 @@ from types import FrameType
 
 from bench.children import SEARCH_PATH, Children, free_port
 from bench.errors import BenchError
+from bench.fuzz import run_fuzz
 from bench.gateway import install, start_gateway
 from bench.machine import describe, pick_cores, raise_open_files
 from bench.nginx import start_nginx
 from bench.options import Options, parse
 from bench.report import print_table, write_results
+from bench.soak import MINUTES, QUICK_MINUTES, run_soak
 from bench.stage import Stage
 from bench.startup import run_startup
 from bench.streamed import run_streamed
@@ -84,6 +86,12 @@ def _measure(stage: Stage) -> None:
     if "streams" in stage.options.sections:
         print("streams", flush=True)
         run_streamed(stage, gateway, nginx)
+    if "fuzz" in stage.options.sections:
+        print("malformed requests", flush=True)
+        run_fuzz(stage)
+    if "soak" in stage.options.sections:
+        print("mixed load with faults", flush=True)
+        run_soak(stage, minutes=QUICK_MINUTES if stage.options.quick else MINUTES)
 
 
 def _require_tools() -> None:

@@ -8,6 +8,9 @@ from bench.errors import BenchError
 from bench.streams import ROOT, Pace
 
 SECTIONS = ("whole", "streams", "start")
+LONG_SECTIONS = ("fuzz", "soak")
+"""Only in the long form, or asked for by name: they find faults and measure nothing."""
+
 CHUNKS = 100
 DESCRIPTION = "CPU of the gateway and of nginx passing the same bytes, in one run."
 
@@ -41,9 +44,11 @@ def parse(arguments: list[str] | None = None) -> Options:
     parser.add_argument("--repeats", type=_count, help="measurements of each row (5)")
     parser.add_argument("--seconds", type=_count, help="length of each measurement (5)")
     parser.add_argument("--quick", action="store_true", help="a smoke run of a few seconds")
-    parser.add_argument("--long", action="store_true", help="5,000 open streams, 1 MB bodies")
+    parser.add_argument(
+        "--long", action="store_true", help="5,000 open streams, 1 MB bodies, fuzz, soak"
+    )
     parser.add_argument("--write", action="store_true", help="write bench/RESULTS.md")
-    parser.add_argument("--only", choices=SECTIONS, help="one section")
+    parser.add_argument("--only", choices=SECTIONS + LONG_SECTIONS, help="one section")
     parser.add_argument(
         "--source", type=Path, default=ROOT / "src", help="the gateway's tree, to compare versions"
     )
@@ -59,10 +64,16 @@ def parse(arguments: list[str] | None = None) -> Options:
         quick=given.quick,
         long=given.long,
         write=given.write,
-        sections=(given.only,) if given.only else SECTIONS,
+        sections=_sections(given.only, given.long),
         source=given.source.resolve(),
         paces=_quick_paces(seconds) if given.quick else _paces(seconds),
     )
+
+
+def _sections(only: str | None, long: bool) -> tuple[str, ...]:  # noqa: FBT001 - the option itself
+    if only:
+        return (only,)
+    return SECTIONS + LONG_SECTIONS if long else SECTIONS
 
 
 def _paces(seconds: float) -> tuple[Pace, ...]:

@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import random
 import secrets
 import time
 from collections.abc import AsyncGenerator
@@ -11,24 +12,37 @@ from datetime import UTC, datetime
 from typing import Any, Final, cast
 
 from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from regulars import __version__
 from regulars.config.settings import Settings
 from regulars.gateway.relay import Relay
 from regulars.gateway.routes import endpoint_routes
+from regulars.gateway.sharing import RoutingExchange
 from regulars.http.api import Api
 from regulars.http.asgi import App, Receive, Scope, Send
 from regulars.http.auth import Authenticator
 from regulars.http.chat import ChatRoute
-from regulars.http.routes import BASES, CHAT_PATH, api_routes, method_not_allowed, not_found
+from regulars.http.explain import explain_routes
+from regulars.http.routes import (
+    BASES,
+    CHAT_PATH,
+    api_routes,
+    client_left,
+    method_not_allowed,
+    not_found,
+)
 from regulars.http.server import EdgeProtocol, edge_protocol
+from regulars.http.wanted import WantedReader
 from regulars.ledger.writer import LedgerWriter
 from regulars.model.caller import KEY_PREFIX, ApiKey, Role, key_hash, key_label
 from regulars.routing.health import Health
 from regulars.routing.plan import Planner
+from regulars.routing.sharing import Sharing
 from regulars.routing.warmhrw import Router
 from regulars.stores.sqlite import SqliteStore, open_store
+from regulars.stores.sqlite.shared_routing import SqliteSharedRouting, shared_routing_path
 from regulars.upstream.client import Upstream
 from regulars.web.deps import WebDeps
 from regulars.web.pages import page_routes
@@ -122,21 +136,27 @@ def _build(settings: Settings) -> App:
     store = open_store(settings.store.url)
     upstream = Upstream(settings.upstream)
     writer = LedgerWriter(store, settings.ledger)
+    planner = _planner(settings)
+    others = _others(settings, planner.router, store) if settings.server.workers > 1 else None
     relay = Relay(
         settings,
         upstream=upstream,
         routes=endpoint_routes(settings.catalog, upstream),
-        planner=Planner(
-            settings.catalog,
-            router=Router(),
-            health=Health(),
-            attempts_max=settings.upstream.attempts_max,
-        ),
+        planner=planner,
         writer=writer,
+        others=others,
     )
     auth = Authenticator(store, time.monotonic)
-    chat = ChatRoute(settings.server, auth=auth, catalog=settings.catalog, relay=relay)
-    gateway = _Gateway(settings, store=store, upstream=upstream, writer=writer, relay=relay)
+    # Seeded by the system in each process. Ids and cold keys need to differ, not to be secret.
+    wanted = WantedReader(
+        settings.catalog,
+        holdout_share=settings.routing.holdout_share,
+        random_bits=random.Random().getrandbits,  # noqa: S311
+    )
+    chat = ChatRoute(settings.server, auth=auth, wanted=wanted, relay=relay)
+    gateway = _Gateway(
+        settings, store=store, upstream=upstream, writer=writer, relay=relay, others=others
+    )
     api = Api(auth, store, settings.catalog, lambda: datetime.now(UTC))
     pages = WebDeps(
         reports=store,
@@ -148,8 +168,16 @@ def _build(settings: Settings) -> App:
         version=__version__,
     )
     starlette = Starlette(
-        routes=[*api_routes(api, ready=gateway.is_ready), *page_routes(pages)],
-        exception_handlers={404: not_found, 405: method_not_allowed},
+        routes=[
+            *api_routes(api, ready=gateway.is_ready),
+            *explain_routes(api, planner, wanted, settings.server.body_limit_bytes),
+            *page_routes(pages),
+        ],
+        exception_handlers={
+            404: not_found,
+            405: method_not_allowed,
+            ClientDisconnect: client_left,
+        },
         lifespan=gateway.life,
     )
     # Behind a TLS proxy on this machine the pages learn from it that they are https.
@@ -165,6 +193,31 @@ def _build(settings: Settings) -> App:
             await route(scope, receive, send)
 
     return app
+
+
+def _planner(settings: Settings) -> Planner:
+    router = Router(
+        floor=settings.routing.floor,
+        price_counts=settings.routing.price_counts,
+        sharing=Sharing.CHANNEL if settings.server.workers > 1 else Sharing.ALONE,
+    )
+    return Planner(
+        settings.catalog,
+        router=router,
+        health=Health(),
+        attempts_max=settings.upstream.attempts_max,
+    )
+
+
+def _others(settings: Settings, router: Router, store: SqliteStore) -> RoutingExchange:
+    """Connect this worker's router with those of the other workers."""
+    path, node = shared_routing_path(store.path), secrets.token_hex(8)
+    return RoutingExchange(
+        router,
+        settings.routing,
+        channel=SqliteSharedRouting(path, node),
+        asking=SqliteSharedRouting(path, node),
+    )
 
 
 def _calm_garbage_collection() -> None:
@@ -188,12 +241,14 @@ class _Gateway:
         upstream: Upstream,
         writer: LedgerWriter,
         relay: Relay,
+        others: RoutingExchange | None,
     ) -> None:
         self._settings = settings
         self._store = store
         self._upstream = upstream
         self._writer = writer
         self._relay = relay
+        self._others = others
         self._running = False
 
     def is_ready(self) -> bool:
@@ -204,6 +259,8 @@ class _Gateway:
     async def life(self, _app: Starlette) -> AsyncGenerator[None]:
         """Start the writer; at the end let requests, then rows, then connections finish."""
         self._writer.start()
+        if self._others is not None:
+            await self._others.start()
         _calm_garbage_collection()
         self._running = True
         try:
@@ -215,6 +272,8 @@ class _Gateway:
     async def _drain(self) -> None:
         if not await self._relay.wait_idle(SETTLE_S):
             log.warning("drain_cut requests=%d", self._relay.in_flight)
+        if self._others is not None:
+            await self._others.stop()
         left = await self._writer.drain(LEDGER_DRAIN_S)
         if left:
             log.error("drain_spooled rows=%d", left)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 import openai
@@ -19,17 +20,15 @@ ASK: list[ChatCompletionMessageParam] = [{"role": "user", "content": "What's the
 WAIT_S = 10.0
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def provider() -> Generator[ScriptedProvider]:
     with ScriptedProvider() as running:
         yield running
 
 
-@pytest.fixture(scope="module")
-def gateway(
-    provider: ScriptedProvider, tmp_path_factory: pytest.TempPathFactory
-) -> Generator[RunningGateway]:
-    with running_gateway(tmp_path_factory.mktemp("openai"), [provider]) as running:
+@pytest.fixture
+def gateway(provider: ScriptedProvider, tmp_path: Path) -> Generator[RunningGateway]:
+    with running_gateway(tmp_path, [provider]) as running:
         yield running
 
 
@@ -145,11 +144,12 @@ def test_errors_are_the_sdks_own(gateway: RunningGateway, provider: ScriptedProv
             stranger.chat.completions.create(model=MODEL, messages=ASK)
         with pytest.raises(openai.BadRequestError, match="'no/such' is not served here"):
             sdk.chat.completions.create(model="no/such", messages=ASK)
-        provider.enqueue(error_script(429, "slow down"))
-        with pytest.raises(openai.RateLimitError, match="slow down"):
-            sdk.chat.completions.create(model=MODEL, messages=ASK)
         provider.enqueue(error_script(503, "busy"))
         with pytest.raises(openai.InternalServerError, match="busy") as caught:
+            sdk.chat.completions.create(model=MODEL, messages=ASK)
+        # last: the only endpoint rests after it
+        provider.enqueue(error_script(429, "slow down"))
+        with pytest.raises(openai.RateLimitError, match="slow down"):
             sdk.chat.completions.create(model=MODEL, messages=ASK)
 
     assert caught.value.status_code == 503

@@ -4,6 +4,7 @@ becomes unset: every assertion is on a parsed value."""
 from collections.abc import Callable, Generator
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,17 +31,15 @@ PROMPT_USD = 100 * 0.60e-6 + 900 * 0.06e-6
 COMPLETION_USD = 50 * 0.80e-6
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def provider() -> Generator[ScriptedProvider]:
     with ScriptedProvider(default=Script(usage_tokens=USAGE)) as running:
         yield running
 
 
-@pytest.fixture(scope="module")
-def gateway(
-    provider: ScriptedProvider, tmp_path_factory: pytest.TempPathFactory
-) -> Generator[RunningGateway]:
-    with running_gateway(tmp_path_factory.mktemp("openrouter"), [provider]) as running:
+@pytest.fixture
+def gateway(provider: ScriptedProvider, tmp_path: Path) -> Generator[RunningGateway]:
+    with running_gateway(tmp_path, [provider]) as running:
         yield running
 
 
@@ -101,6 +100,18 @@ def test_a_stream_is_parsed_to_its_last_part(gateway: RunningGateway) -> None:
     assert len({chunk.id for chunk in chunks}) == 1
     assert [chunk.usage is not None for chunk in chunks] == [False] * (len(chunks) - 1) + [True]
     assert_usage(chunks[-1].usage)
+
+
+def test_how_an_answer_was_routed_is_parsed(gateway: RunningGateway) -> None:
+    told = chat(gateway, x_open_router_metadata="enabled").openrouter_metadata
+
+    assert told is not None
+    assert (told.requested, told.strategy, told.attempt) == (MODEL, "direct", 1)
+    assert told.endpoints.total == 1
+    assert [one.selected for one in told.endpoints.available] == [True]
+    assert told.attempts is not None
+    assert [(one.provider, one.status) for one in told.attempts] == [("Provider 0", 200)]
+    assert chat(gateway).openrouter_metadata is None
 
 
 def test_a_generation_is_parsed(gateway: RunningGateway) -> None:

@@ -24,6 +24,7 @@ from fakes.provider import ScriptedProvider
 from regulars.app import AppFactory, http_protocol, prepare
 from regulars.config.settings import (
     LedgerSettings,
+    RoutingSettings,
     ServerSettings,
     Settings,
     StoreSettings,
@@ -186,14 +187,17 @@ def running_gateway(
     ledger: LedgerSettings | None = None,
     timeouts: Timeouts = QUICK,
     price: Price | None = PRICE,
+    serving: Catalog | None = None,
+    routing: RoutingSettings | None = None,
 ) -> Generator[RunningGateway]:
-    """Run a gateway over these providers until the block ends, then drain it."""
+    """Run a gateway over these providers, or a catalog, until the block ends, then drain it."""
     settings = Settings(
         store=StoreSettings(f"sqlite:///{folder}/regulars.db"),
-        catalog=catalog(providers, timeouts=timeouts, price=price),
+        catalog=serving or catalog(providers, timeouts=timeouts, price=price),
         server=server or ServerSettings(drain_timeout_s=5.0),
         upstream=upstream or UpstreamSettings(),
         ledger=ledger or LedgerSettings(),
+        routing=routing or RoutingSettings(),
     )
     prepared = prepare(settings)
     secrets = dict(prepared.created)

@@ -207,14 +207,15 @@ def test_a_report_that_takes_too_long_is_ended(tmp_path: Path) -> None:
         ),
         (
             Filter("default", from_us=1, to_us=2),
-            "generation_by_time (account_id=? AND created_at_us>? AND created_at_us<?)",
+            "generation USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)",
         ),
         (
             Filter("default", user="ann", from_us=1, to_us=2),
-            "generation_by_user (end_user_id=? AND created_at_us>? AND created_at_us<?)",
+            "by_user USING PRIMARY KEY (user_id=? AND row>? AND row<?)",
         ),
+        (Filter("default", user="ann"), "tail USING INTEGER PRIMARY KEY|SCAN tail"),
     ],
-    ids=["days", "days of a user", "rows", "rows of a user"],
+    ids=["days", "days of a user", "rows", "rows of a user", "not folded"],
 )
 def test_reports_walk_the_index_of_their_range(
     tmp_path: Path, where: Filter, expected: str
@@ -230,5 +231,6 @@ def test_reports_walk_the_index_of_their_range(
     ).fetchall()
     connection.close()
 
-    assert expected in "\n".join(line[3] for line in plan)
+    steps = "\n".join(line[3] for line in plan)
+    assert any(wanted in steps for wanted in expected.split("|"))
     store.close()

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from regulars.config.load import PriceQuery, Prices, load, load_local
-from regulars.config.settings import Settings
+from regulars.config.problems import ConfigError
+from regulars.config.settings import RoutingSettings, Settings
 from regulars.config.sources import Sources
-from regulars.model.catalog import Timeouts
+from regulars.model.catalog import Timeouts, Traits
 from regulars.model.money import Price
 
 LISTED = Price(prompt=Decimal(1), completion=Decimal(2))
@@ -193,3 +194,56 @@ def test_the_examples_load(name: str) -> None:
     settings = load(Sources(file=file, env=env), PRICES)
 
     assert settings.catalog.models
+
+
+ROUTED = """
+[routing]
+price_counts = true
+floor = 1000
+holdout_share = 0.1
+[providers.beta]
+base_url = "http://127.0.0.1:8000/v1"
+[models."a/b"]
+[[models."a/b".endpoints]]
+provider = "beta"
+upstream_model = "b"
+cache_ttl_s = 3600
+tokens_per_minute = 60_000
+tag = "beta/turbo"
+tier = true
+parameters = ["tools"]
+quantization = "fp8"
+keeps_data = false
+zdr = true
+max_completion_tokens = 4096
+"""
+
+
+def test_what_routing_needs_to_know_becomes_settings(tmp_path: Path) -> None:
+    settings = loaded(tmp_path, ROUTED)
+
+    (endpoint,) = settings.catalog.endpoints
+    assert settings.routing == RoutingSettings(price_counts=True, floor=1000, holdout_share=0.1)
+    assert (endpoint.cache_ttl_s, endpoint.tokens_per_minute) == (3600, 60_000)
+    assert endpoint.traits == Traits(
+        tag="beta/turbo",
+        tier=True,
+        parameters=frozenset({"tools"}),
+        quantization="fp8",
+        keeps_data=False,
+        zdr=True,
+        completion_tokens_max=4096,
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "path"),
+    [
+        ("[routing]\nholdout_share = 0.6", "routing.holdout_share"),
+        ("[routing]\nshare_s = 0", "routing.share_s"),
+        ("[routing]\nfloor = nan", "routing.floor"),
+    ],
+)
+def test_routing_values_out_of_bounds_are_refused(tmp_path: Path, line: str, path: str) -> None:
+    with pytest.raises(ConfigError, match=path):
+        loaded(tmp_path, line)

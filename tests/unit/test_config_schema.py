@@ -1,7 +1,12 @@
 from dataclasses import asdict
 
 from regulars.config import schema
-from regulars.config.settings import LedgerSettings, ServerSettings, UpstreamSettings
+from regulars.config.settings import (
+    LedgerSettings,
+    RoutingSettings,
+    ServerSettings,
+    UpstreamSettings,
+)
 from regulars.model.catalog import Timeouts
 
 
@@ -10,6 +15,7 @@ def test_the_defaults_of_file_and_program_agree() -> None:
 
     assert file.server.model_dump() == asdict(ServerSettings())
     assert file.ledger.model_dump() == asdict(LedgerSettings())
+    assert file.routing.model_dump() == asdict(RoutingSettings())
     upstream = file.upstream.model_dump()
     times = {
         name.replace("_timeout", ""): upstream.pop(name) for name in schema.TimesTable.model_fields

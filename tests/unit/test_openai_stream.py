@@ -202,3 +202,21 @@ def test_a_cut_stream_is_counted_by_what_was_seen() -> None:
         reader.feed(sse(chunk({"content": "four"})))
 
     assert 200 <= reader.content_bytes <= 260
+
+
+def test_bytes_that_are_no_events_never_pass() -> None:
+    reader = StreamReader(LABEL)
+
+    assert reader.feed(b"\0 hostile \0") == b""
+
+
+def test_chunks_that_differ_in_their_text_alone_pass_in_one_mould() -> None:
+    texts = ["a", "bc", "", "d\\e", 'f"g', "\u00e9", "\n", "h"]
+    chunks = [chunk({"content": text}, usage=None, logprobs=None) for text in texts]
+    pieced, whole = StreamReader(LABEL), StreamReader(LABEL)
+
+    frames = b"".join(pieced.feed(sse(one)) for one in chunks)
+
+    assert "".join(e["choices"][0]["delta"]["content"] for e in events(frames)) == "".join(texts)
+    assert events(frames) == events(whole.feed(sse(*chunks)))
+    assert pieced.chunks == whole.chunks == len(texts)

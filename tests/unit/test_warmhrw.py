@@ -1,5 +1,6 @@
 """The rules of routing.md, one by one, with a clock of our own."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 from regulars.model.catalog import Endpoint, Provider
@@ -196,3 +197,17 @@ def test_accounts_and_models_never_share_a_key() -> None:
     }
 
     assert len(made) == 8
+
+
+def test_a_provider_documents_its_cache_life_and_configuration_overrides_it() -> None:
+    documented = endpoint("anthropic", ttl_s=None)
+    configured = replace(documented, id="configured", cache_ttl_s=3600.0)
+    router = Router()
+    lives = {
+        member.id: member.ttl_s
+        for member in router.scene(
+            [documented, configured, endpoint("x", ttl_s=None)], 0
+        ).lineup.in_order
+    }
+
+    assert lives == {"anthropic": 300.0, "configured": 3600.0, "x": None}

@@ -1,21 +1,33 @@
 """Where prices come from: the public price list in `genai-prices`, or the operator's config."""
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import Final
+from typing import Any, Final
 
 from genai_prices import data_snapshot
-from genai_prices.types import ModelInfo, ModelPrice, TieredPrices
+from genai_prices.types import (
+    ConditionalPrice,
+    ModelInfo,
+    ModelPrice,
+    StartDateConstraint,
+    TieredPrices,
+    TimeOfDateConstraint,
+)
 
 from regulars.model.money import TOKENS_PER_MILLION, Price
 
 DECIMALS_MAX: Final = 12
 """A configured price has at most this many decimals; real ones have four."""
 
+PRICE_HORIZON_DAYS: Final = 60
+"""How far ahead changes of a price are looked up; a process is restarted more often than that."""
+
 PRICE_USD_MAX: Final = Decimal(1_000_000)
 """A configured price above this, per million tokens or per request, is a typing mistake."""
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _REQUIRED: Final = ("prompt", "completion")
 _OPTIONAL: Final = ("cache_read", "cache_write", "cache_write_1h", "audio", "audio_output")
 _PER_REQUEST: Final = "request"
@@ -37,11 +49,22 @@ def known_price(
     """Look a price up in the public list as it stood at a time; None when it has none.
 
     The base URL names the provider, else its slug does. Free models come back as 0. Where a
-    price rises with the length of the prompt the base tier counts; a separate price for
-    reasoning, images or searches is left out, since `Price` has no such part.
+    price rises with the length of the prompt the price has tiers; where the list knows that it
+    changes, within PRICE_HORIZON_DAYS or by the hour of the day, it has dates. A separate price
+    for reasoning, images or searches is left out, since `Price` has no such part.
     """
     listed = _listed(upstream_model, provider_slug, base_url)
-    return None if listed is None else _price_of(listed.get_prices(at))
+    if listed is None:
+        return None
+    now = _price_of(listed.get_prices(at))
+    if now is None or not isinstance(listed.prices, list):
+        return now
+    changes = [(_micros(at), now)]
+    for moment in _moments(listed.prices, at):
+        then = _price_of(listed.get_prices(moment))
+        if then is not None and then != changes[-1][1]:
+            changes.append((_micros(moment), then))
+    return replace(now, tiers=(), dated=tuple(changes)) if len(changes) > 1 else now
 
 
 def config_price(mapping: Mapping[str, str]) -> Price:
@@ -58,7 +81,9 @@ def config_price(mapping: Mapping[str, str]) -> Price:
         if key not in mapping:
             raise ValueError(f"price needs {key!r}: USD per million tokens, as text")
     usd = {key: _usd(key, text) for key, text in mapping.items()}
-    per_token = {key: value / TOKENS_PER_MILLION for key, value in usd.items() if key in known[:-1]}
+    per_token: dict[str, Any] = {
+        key: value / TOKENS_PER_MILLION for key, value in usd.items() if key in known[:-1]
+    }
     return Price(**per_token, request=usd.get(_PER_REQUEST, Decimal(0)))
 
 
@@ -72,20 +97,69 @@ def _listed(upstream_model: str, provider_slug: str, base_url: str) -> ModelInfo
     return None
 
 
+def _moments(prices: Sequence[ConditionalPrice], at: datetime) -> list[datetime]:
+    """Return when a price may change after a time, in order."""
+    days = [at.date() + timedelta(days=number) for number in range(PRICE_HORIZON_DAYS + 1)]
+    moments: set[datetime] = set()
+    for price in prices:
+        match price.constraint:
+            case StartDateConstraint(start_date=start):
+                moments.add(datetime.combine(start, time(), UTC))
+            case TimeOfDateConstraint(start_time=start, end_time=end):
+                for moment in (start, end):
+                    zone = moment.tzinfo or UTC
+                    moments |= {datetime.combine(day, moment, zone).astimezone(UTC) for day in days}
+            case None:
+                pass
+    last = at + timedelta(days=PRICE_HORIZON_DAYS)
+    return sorted(moment for moment in moments if at < moment <= last)
+
+
+def _micros(at: datetime) -> int:
+    return (at - _EPOCH) // timedelta(microseconds=1)
+
+
 def _price_of(listed: ModelPrice) -> Price | None:
-    usd = {key: _base(value) for key, value in vars(listed).items() if value is not None}
+    values = {key: value for key, value in vars(listed).items() if value is not None}
+    base = _plain({key: _tier(value, None) for key, value in values.items()})
+    if base is None:
+        return None
+    starts = {
+        tier.start
+        for value in values.values()
+        if isinstance(value, TieredPrices)
+        for tier in value.tiers
+    }
+    if not starts:
+        return base
+    tiers: list[tuple[int, Price]] = [(-1, base)]
+    for start in sorted(starts):
+        above = _plain({key: _tier(value, start) for key, value in values.items()})
+        assert above is not None, "the same parts are priced in every tier"
+        tiers.append((start, above))
+    return replace(base, tiers=tuple(tiers))
+
+
+def _plain(usd: Mapping[str, Decimal]) -> Price | None:
     if usd and "input_mtok" not in usd and "output_mtok" not in usd:
         return None  # priced by the hour, page or character: not a price of tokens
-    per_token = {
+    per_token: dict[str, Any] = {
         part: usd[key] / TOKENS_PER_MILLION for part, key in _LISTED_PARTS.items() if key in usd
     }
-    free = {"prompt": Decimal(0), "completion": Decimal(0)}
+    free: dict[str, Any] = {"prompt": Decimal(0), "completion": Decimal(0)}
     request = usd.get("requests_kcount", Decimal(0)) / _REQUESTS_PER_UNIT
     return Price(**(free | per_token), request=request)
 
 
-def _base(value: Decimal | TieredPrices) -> Decimal:
-    return value.base if isinstance(value, TieredPrices) else value
+def _tier(value: Decimal | TieredPrices, start: int | None) -> Decimal:
+    """Return the price of prompts just longer than `start`; of the shortest for None."""
+    if not isinstance(value, TieredPrices):
+        return value
+    price = value.base
+    for tier in value.tiers:
+        if start is not None and tier.start <= start:
+            price = tier.price
+    return price
 
 
 def _usd(key: str, text: str) -> Decimal:

@@ -61,8 +61,11 @@ def tariff(price: Price) -> Tariff:
     return Tariff(scale=10 ** (digits - _NANO_DIGITS), **whole)
 
 
-def cost(usage: Usage, price: Price) -> Cost:
+def cost(usage: Usage, price: Price, at_us: int | None = None) -> Cost:
     """Price one generation in nano-USD; each figure is rounded once, half to even.
+
+    A price with tiers or dates counts as it is for this prompt's length and this time; without
+    a time, as it was when it was looked up.
 
     The total is the rounded exact sum and the prompt's part is what the completion's rounded
     part leaves of it, so that the two always add up. Parts nobody reported are priced as
@@ -72,6 +75,8 @@ def cost(usage: Usage, price: Price) -> Cost:
     Raises:
         UsageError: parts exceed their parent.
     """
+    if price.tiers or price.dated:
+        price = price.of(usage.prompt_tokens, at_us)
     rates = tariff(price)
     scale = rates.scale
     cached = usage.cached_tokens or 0

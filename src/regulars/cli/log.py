@@ -34,8 +34,9 @@ def set_up_logging() -> None:
     handler.setFormatter(EventFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     # They announce every step they take; ours says what matters, once.
-    for chatty in ("uvicorn", "gguf"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    logging.getLogger("gguf").setLevel(logging.WARNING)
+    # Its warnings are a line or three for each malformed request: strangers could fill the disk.
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)
 
 
 def _value(value: object) -> str:

@@ -8,6 +8,8 @@ from regulars import __version__
 from regulars.cli.check import check
 from regulars.cli.demo import demo
 from regulars.cli.keys import keys
+from regulars.cli.ledger import ledger
+from regulars.cli.routing import routing
 from regulars.cli.serve import serve
 from regulars.cli.simulate import simulate
 
@@ -44,6 +46,8 @@ app.command()(demo)
 app.command()(check)
 app.command()(simulate)
 app.add_typer(keys, name="keys")
+app.add_typer(routing, name="routing")
+app.add_typer(ledger, name="ledger")
 
 
 def main() -> None:

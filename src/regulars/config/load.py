@@ -24,13 +24,14 @@ from regulars.config.schema import (
 )
 from regulars.config.settings import (
     LedgerSettings,
+    RoutingSettings,
     ServerSettings,
     Settings,
     StoreSettings,
     UpstreamSettings,
 )
 from regulars.config.sources import Merged, Sources, home, merge
-from regulars.model.catalog import Catalog, Endpoint, Model, Provider, Timeouts
+from regulars.model.catalog import Catalog, Endpoint, Model, Provider, Timeouts, Traits
 from regulars.model.money import Price
 
 _SQLITE: Final = "sqlite:///"
@@ -99,6 +100,7 @@ def _settings(file: File, merged: Merged, sources: Sources, catalog: Catalog) ->
         server=ServerSettings(**file.server.model_dump()),
         upstream=UpstreamSettings(**file.upstream.model_dump(exclude=set(TimesTable.model_fields))),
         ledger=LedgerSettings(**file.ledger.model_dump()),
+        routing=RoutingSettings(**file.routing.model_dump()),
     )
 
 
@@ -202,6 +204,22 @@ def _endpoint(
         price=_price(written, provider, offers, at),
         capacity=written.capacity,
         context_length=context_length,
+        cache_ttl_s=written.cache_ttl_s,
+        tokens_per_minute=written.tokens_per_minute,
+        traits=_traits(written),
+    )
+
+
+def _traits(written: EndpointTable) -> Traits:
+    parameters = written.parameters
+    return Traits(
+        tag=written.tag,
+        tier=written.tier,
+        parameters=None if parameters is None else frozenset(parameters),
+        quantization=written.quantization,
+        keeps_data=written.keeps_data,
+        zdr=written.zdr,
+        completion_tokens_max=written.max_completion_tokens,
     )
 
 

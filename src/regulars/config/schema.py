@@ -6,7 +6,7 @@ environment (a provider's name, a variable) is judged in `references.py`.
 
 import re
 from decimal import Decimal
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
@@ -16,6 +16,7 @@ STORE_SCHEMES: Final = ("sqlite",)
 
 _SLUG: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _MODEL_ID: Final = re.compile(r"[!-~]{1,200}")
+_TAG: Final = re.compile(r"[a-z0-9][a-z0-9._/-]{0,199}")
 _VARIABLE: Final = re.compile(r"[A-Z_][A-Z0-9_]{0,127}")
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _HEADER_VALUE: Final = re.compile(r"[ -~\t]{0,4000}")
@@ -43,6 +44,12 @@ def _model_id(value: str) -> str:
 def _dialect(value: str) -> str:
     if value not in DIALECTS:
         raise _refuse("unknown dialect", f"known today: {', '.join(DIALECTS)}")
+    return value
+
+
+def _tag(value: str) -> str:
+    if not _TAG.fullmatch(value):
+        raise _refuse("not a tag", "use small letters, digits, `.`, `_`, `-` and `/`")
     return value
 
 
@@ -137,6 +144,7 @@ class UpstreamTable(Table):
     idle_connections_max: int = Field(256, ge=0, le=100_000, description="Kept open per origin.")
     idle_connection_s: Seconds = Field(30.0, description="How long an idle one is kept.")
     attempts_max: int = Field(4, ge=1, le=32, description="Endpoints one request may try.")
+    attempts_time_s: Seconds = Field(300.0, description="An older request tries no further one.")
 
 
 class LedgerTable(Table):
@@ -148,6 +156,37 @@ class LedgerTable(Table):
     batch_rows_max: int = Field(512, ge=1, le=100_000, description="Rows of one transaction.")
     commit_wait_s: Seconds = Field(2.0, description="How long an answer waits for its row.")
     retry_s: Seconds = Field(0.5, description="Pause before a failed batch is tried again.")
+    when_late: Literal["serve", "refuse"] = Field(
+        "serve", description="A row that is late: the answer goes out all the same, or a 503 does."
+    )
+    spool_rows_max: int = Field(
+        1_000_000, ge=0, le=2**40, description="Rows kept in files while the store is away."
+    )
+    keep_days: int | None = Field(
+        None, ge=1, le=36_500, description="Older rows are deleted, sums stay; absent: kept."
+    )
+
+
+class RoutingTable(Table):
+    """How users are placed."""
+
+    price_counts: bool = Field(False, description="Cheaper endpoints draw more users, by 1/price².")
+    floor: float = Field(
+        50_000.0,
+        ge=0,
+        le=1e12,
+        allow_inf_nan=False,
+        description="Cost units a minute and endpoint below which balance is worth nothing.",
+    )
+    holdout_share: float = Field(
+        0.0, ge=0, le=0.5, description="Share of users routed without warmth, to measure its worth."
+    )
+    share_s: float = Field(
+        1.0, ge=0.05, le=60, description="How often workers tell each other what is warm where."
+    )
+    ask_timeout_s: float = Field(
+        0.05, gt=0, le=5, description="For what other workers know of an unknown conversation."
+    )
 
 
 class StoreTable(Table):
@@ -221,6 +260,40 @@ class EndpointTable(TimesTable):
         1.0, gt=0, le=1_000_000, allow_inf_nan=False, description="Share of the load it can take."
     )
     context_length: ContextLength | None = Field(None, description="Tokens; absent: the model's.")
+    cache_ttl_s: Seconds | None = Field(None, description="Absent: the provider's.")
+    tokens_per_minute: float | None = Field(
+        None, gt=0, le=1e12, allow_inf_nan=False, description="What it can take; absent: unknown."
+    )
+    tag: Annotated[str, AfterValidator(_tag)] | None = Field(
+        None, description="The slug that means this endpoint alone, like `alpha/turbo`."
+    )
+    tier: bool = Field(
+        False, description="A service tier: only its tag or id means it, not its provider's name."
+    )
+    parameters: Annotated[list[str], Field(max_length=200)] | None = Field(
+        None, description="Request fields it supports, like `tools`; absent: all."
+    )
+    quantization: Literal[
+        "int4",
+        "int8",
+        "fp4",
+        "mxfp4",
+        "nvfp4",
+        "fp6",
+        "fp8",
+        "mxfp8",
+        "fp16",
+        "bf16",
+        "fp32",
+        "unknown",
+    ] = Field("unknown", description="Of its weights.")
+    keeps_data: bool | None = Field(
+        None, description="Whether prompts are kept or trained on; absent: unknown."
+    )
+    zdr: bool = Field(False, description="Whether it has zero data retention.")
+    max_completion_tokens: ContextLength | None = Field(
+        None, description="The longest output it produces; absent: unknown."
+    )
 
 
 class ModelTable(Table):
@@ -242,6 +315,7 @@ class File(Table):
     server: ServerTable = ServerTable()  # pyright: ignore[reportCallIssue] - defaults in Field()
     upstream: UpstreamTable = UpstreamTable()  # pyright: ignore[reportCallIssue] - likewise
     ledger: LedgerTable = LedgerTable()  # pyright: ignore[reportCallIssue] - likewise
+    routing: RoutingTable = RoutingTable()  # pyright: ignore[reportCallIssue] - likewise
     store: StoreTable = StoreTable()  # pyright: ignore[reportCallIssue] - likewise
     providers: dict[Slug, ProviderTable] = Field(
         default_factory=dict[str, ProviderTable], max_length=1000, description="By name."

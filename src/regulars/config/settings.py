@@ -4,6 +4,7 @@
 """
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from regulars.model.catalog import Catalog
 
@@ -42,6 +43,8 @@ class UpstreamSettings:
     idle_connection_s: float = 30.0
     attempts_max: int = 4
     """How many endpoints one request may try."""
+    attempts_time_s: float = 300.0
+    """A request this old tries no further endpoint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,28 @@ class LedgerSettings:
     """How long an answer waits for its row; after that it goes out and the row stays queued."""
     retry_s: float = 0.5
     """Pause before a failed batch is tried again."""
+    when_late: Literal["serve", "refuse"] = "serve"
+    """What a client gets whose row is not durable in time: its answer, or a 503 instead."""
+    spool_rows_max: int = 1_000_000
+    """Rows a process keeps in spool files while the store is away and its queue is full."""
+    keep_days: int | None = None
+    """Rows older than this are deleted, their sums stay; None keeps all."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingSettings:
+    """How users are placed. Floor in cost units a minute and endpoint, times in seconds."""
+
+    price_counts: bool = False
+    """Cheaper endpoints draw more users, by 1/price²."""
+    floor: float = 50_000.0
+    """Below this load, balance is worth nothing and warmth always wins."""
+    holdout_share: float = 0.0
+    """Share of users routed without warmth, to measure what it is worth."""
+    share_s: float = 1.0
+    """How often workers tell each other what became warm where."""
+    ask_timeout_s: float = 0.05
+    """How long one conversation nobody here knows may wait for what other workers know of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,3 +98,4 @@ class Settings:
     server: ServerSettings = field(default_factory=ServerSettings)
     upstream: UpstreamSettings = field(default_factory=UpstreamSettings)
     ledger: LedgerSettings = field(default_factory=LedgerSettings)
+    routing: RoutingSettings = field(default_factory=RoutingSettings)

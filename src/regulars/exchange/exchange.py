@@ -80,11 +80,11 @@ class Exchange:
     __slots__ = (
         "_attempt_at_s",
         "_attempts",
-        "_content_at_s",
         "_endpoint",
         "_reason",
         "_status",
         "accepted",
+        "content_at_s",
         "ended",
     )
 
@@ -95,7 +95,8 @@ class Exchange:
         self._reason = ""
         self._attempt_at_s = 0.0
         self._status: int | None = None
-        self._content_at_s: float | None = None
+        self.content_at_s: float | None = None
+        """When the first content went to the client; None until then."""
         self.ended = False
         """Its row has been made; there is no second one."""
 
@@ -107,7 +108,7 @@ class Exchange:
     @property
     def has_content(self) -> bool:
         """Whether content went to the client, after which no other endpoint may be tried."""
-        return self._content_at_s is not None
+        return self.content_at_s is not None
 
     def begin(self, endpoint: Endpoint, reason: str, now_s: float) -> None:
         """Start an attempt."""
@@ -123,15 +124,15 @@ class Exchange:
 
     def content(self, now_s: float) -> None:
         """Note that the first content goes to the client."""
-        if self._content_at_s is None:
-            self._content_at_s = now_s
+        if self.content_at_s is None:
+            self.content_at_s = now_s
 
     def pace(self, now_s: float) -> tuple[float | None, float]:
         """Tell how fast the attempt is: (time to first content, time of the answer), in seconds.
 
         A whole answer has no first content of its own.
         """
-        content_at_s = self._content_at_s
+        content_at_s = self.content_at_s
         if not self.accepted.streamed or content_at_s is None:
             return None, now_s - self._attempt_at_s
         return content_at_s - self._attempt_at_s, now_s - content_at_s
@@ -155,7 +156,7 @@ class Exchange:
         usage, source = self._usage(end, answer)
         accepted, endpoint = self.accepted, self._endpoint
         price = None if endpoint is None else endpoint.price
-        content_at_s = self._content_at_s
+        content_at_s = self.content_at_s
         return Generation(
             id=accepted.id,
             created_at_us=accepted.created_at_us,

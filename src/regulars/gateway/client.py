@@ -24,8 +24,11 @@ class Client(Protocol):
         """Answer 200 with one JSON body."""
         ...
 
-    def frames(self, generation_id: str, frames: bytes) -> None:
-        """Send frames of a stream; the first ones bring the status line with them."""
+    def frames(self, generation_id: str, frames: bytes) -> bool:
+        """Send frames of a stream; the first ones bring the status line with them.
+
+        False when he reads more slowly than we write.
+        """
         ...
 
     @property

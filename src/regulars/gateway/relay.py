@@ -26,8 +26,10 @@ from regulars.exchange.exchange import (
     refused,
 )
 from regulars.gateway.client import Client, ClientGoneError
+from regulars.gateway.metadata import openrouter_metadata
 from regulars.gateway.quiet import QuietTimer
 from regulars.gateway.routes import EndpointRoute
+from regulars.gateway.sharing import RoutingExchange
 from regulars.ledger.writer import LedgerWriter
 from regulars.model.errors import (
     GatewayError,
@@ -41,7 +43,7 @@ from regulars.providers.openai.failure import ERROR_BODY_BYTES_MAX, read_failure
 from regulars.providers.openai.request import encode
 from regulars.providers.openai.stream import StreamReader
 from regulars.providers.openai.whole import read_whole
-from regulars.routing.plan import Candidate, Planner
+from regulars.routing.plan import Candidate, Plan, Planner
 from regulars.routing.warmhrw import Choice
 from regulars.upstream.client import Response, Upstream
 from regulars.wire.answers import Label, error_frame, usage_frame, usage_json
@@ -60,6 +62,7 @@ class Call(Struct, frozen=True):
     """The model asked for, then its fallbacks."""
     cold_reason: str | None = None
     """Why warmth does not count for this request, None when it does."""
+    wants_metadata: bool = False
 
 
 @dataclass(slots=True)
@@ -73,6 +76,8 @@ class _Conduct:
     choice: Choice | None = None
     label: Label | None = None
     answer: Answer = NOTHING
+    plan: Plan | None = None
+    row: Generation | None = None
 
 
 class Relay:
@@ -86,15 +91,19 @@ class Relay:
         routes: Mapping[str, EndpointRoute],
         planner: Planner,
         writer: LedgerWriter,
+        others: RoutingExchange | None = None,
     ) -> None:
         self._keepalive_s = settings.server.keepalive_comment_s
         self._in_flight_max = settings.server.in_flight_max
         self._in_flight_per_key_max = settings.server.in_flight_per_key_max
         self._rows_max = settings.ledger.queue_rows_max
+        self._refuse_late = settings.ledger.when_late == "refuse"
+        self._attempts_time_s = settings.upstream.attempts_time_s
         self._upstream = upstream
         self._routes = routes
         self._planner = planner
         self._writer = writer
+        self._others = others
         self.in_flight = 0
         self._in_flight_of: dict[str, int] = {}
         self._idle: asyncio.Event | None = None
@@ -181,6 +190,8 @@ class Relay:
         """Settle what went wrong and tell the client, in the form that is still open."""
         if not conduct.exchange.ended:
             await self._settle(conduct, end)
+        if conduct.call.wants_metadata and conduct.row is not None and error.status != 500:
+            error.routing = _metadata(conduct, conduct.row)
         if not conduct.client.started:
             raise error
         conduct.client.end(_error_frames(conduct, error))
@@ -189,13 +200,17 @@ class Relay:
         """Try endpoints in the router's order until one answers."""
         call, exchange = conduct.call, conduct.exchange
         last: UpstreamError | None = None
+        if self._others is not None and call.cold_reason is None:
+            await self._others.learn(call.request, call.candidates)
         now_s = time.monotonic()
         plan = self._planner.plan(
             call.request, call.candidates, now_s=now_s, reason=call.cold_reason
         )
+        conduct.plan = plan
         while choice := self._planner.next(plan, exchange.tried, now_s):
             conduct.choice = choice
             exchange.begin(choice.endpoint, choice.reason, now_s)
+            self._writer.started(call.accepted, choice.endpoint)
             try:
                 if call.request.stream:
                     await self._stream(conduct, choice)
@@ -205,8 +220,10 @@ class Relay:
                 last = error
                 self._give_up(conduct, choice, error)
                 now_s = time.monotonic()
-                if exchange.has_content or not error.retryable:
+                if exchange.has_content or now_s - call.accepted.at_s > self._attempts_time_s:
                     break
+                if not error.retryable:  # another endpoint would say the same, not another model
+                    plan = plan.past(choice.endpoint.model)
             else:
                 return
         raise last or UnavailableError(f"model {call.accepted.model!r} has no endpoint to try")
@@ -232,7 +249,10 @@ class Relay:
         row = await self._settle(conduct, COMPLETED)
         assert row.usage is not None, "a completed generation has usage, if only an estimate"
         label = _label(conduct.call, choice)
-        conduct.client.whole(row.id, answer.render(label, usage_json(row.usage, row.cost)))
+        body = answer.render(label, usage_json(row.usage, row.cost))
+        if conduct.call.wants_metadata:
+            body = body[:-1] + _metadata_part(conduct, row) + b"}"
+        conduct.client.whole(row.id, body)
 
     async def _stream(self, conduct: _Conduct, choice: Choice) -> None:
         client, exchange = conduct.client, conduct.exchange
@@ -243,11 +263,11 @@ class Relay:
         def take(piece: bytes) -> bool:
             """Pass a piece on, in the upstream connection's own callback: no task wakes up."""
             frames = reader.feed(piece)
-            if frames:
-                if not exchange.has_content:
-                    exchange.content(time.monotonic())
-                client.frames(generation_id, frames)
-            return not (reader.done or client.is_full or reader.error is not None)
+            if not frames:
+                return not reader.halted
+            if exchange.content_at_s is None:
+                exchange.content(time.monotonic())
+            return client.frames(generation_id, frames) and not reader.halted
 
         response = await self._ask(conduct, choice)
         quiet = QuietTimer(self._keepalive_s)
@@ -281,7 +301,9 @@ class Relay:
         conduct.exchange.content(time.monotonic())
         row = await self._settle(conduct, COMPLETED)
         usage = None if row.usage is None else usage_json(row.usage, row.cost)
-        last = b"".join((rest, usage_frame(reader.label, usage), DONE))
+        last = b"".join(
+            (rest, usage_frame(reader.label, usage, _metadata_part(conduct, row)), DONE)
+        )
         if conduct.client.started:
             conduct.client.end(last)
         else:  # a stream without a single frame of content
@@ -318,7 +340,13 @@ class Relay:
     async def _settle(self, conduct: _Conduct, end: End) -> Generation:
         """Make the row and wait, within the configured bound, until it is durable."""
         row = self._finish(conduct, end)
-        await self._writer.settle(row)
+        durable = await self._writer.settle(row)
+        conduct.row = row
+        if not durable and end is COMPLETED and self._refuse_late:
+            raise UnavailableError(
+                "the answer could not be recorded in time, and [ledger] when_late is refuse",
+                retry_after_s=5.0,
+            )
         return row
 
     def _finish(self, conduct: _Conduct, end: End) -> Generation:
@@ -329,6 +357,8 @@ class Relay:
             if end is COMPLETED and row.usage is not None:
                 ttft_s, spent_s = conduct.exchange.pace(now_s)
                 self._planner.answered(choice, row.usage, now_s, ttft_s=ttft_s, spent_s=spent_s)
+                if self._others is not None and choice.reason != "warm-session":
+                    self._others.placed()
             elif end is CANCELLED or end is INTERRUPTED:
                 self._planner.left(choice, now_s)
         return row
@@ -337,6 +367,18 @@ class Relay:
 def _cancel(conduct: _Conduct) -> None:
     if conduct.response is not None:
         conduct.response.cancel(ClientGoneError())
+
+
+def _metadata_part(conduct: _Conduct, row: Generation) -> bytes:
+    """Write the answer's own key for how it was routed, nothing where nobody asked."""
+    if not conduct.call.wants_metadata:
+        return b""
+    return b',"openrouter_metadata":' + _metadata(conduct, row)
+
+
+def _metadata(conduct: _Conduct, row: Generation) -> bytes:
+    call = conduct.call
+    return openrouter_metadata(call.request, call.candidates, conduct.plan, row)
 
 
 def _label(call: Call, choice: Choice) -> Label:
@@ -384,4 +426,10 @@ def _error_frames(conduct: _Conduct, error: GatewayError) -> bytes:
         accepted = conduct.call.accepted
         created = accepted.created_at_us // 1_000_000
         label = Label(accepted.id, created, accepted.model, "")
-    return error_frame(label, status=error.status, code=error.code, message=error.message)
+    return error_frame(
+        label,
+        status=error.status,
+        code=error.code,
+        message=error.message,
+        metadata=error.routing,
+    )

@@ -17,21 +17,13 @@ from regulars.http.body import read_body
 from regulars.http.errors import send_error
 from regulars.http.reply import Reply
 from regulars.http.server import CONNECTION, CYCLE
-from regulars.identity.name import SESSION_LENGTH_MAX, USER_LENGTH_MAX, accept_name
+from regulars.http.wanted import WantedReader, wants_metadata
 from regulars.model.caller import ApiKey
-from regulars.model.catalog import Catalog
-from regulars.model.errors import CallerError, GatewayError, MethodNotAllowedError
+from regulars.model.errors import GatewayError, MethodNotAllowedError
 from regulars.model.ids import GENERATION_RANDOM_BITS, generation_id
-from regulars.routing.keys import StickyKeys
-from regulars.routing.plan import Candidate
-from regulars.routing.stickiness import HARNESS_HEADERS, sticky_keys
-from regulars.routing.wishes import split_suffix
 from regulars.wire.chat import ChatRequest, parse_chat
 
 LABEL_CHARS_MAX: Final = 256
-STICKY_HEADER: Final = b"x-regulars-sticky"
-"""`off` opts one request out of stickiness: it goes where load is least, and leaves no trace."""
-_SESSION_HEADERS: Final = (b"x-session-id", *HARNESS_HEADERS)
 
 
 class _Arrival(Struct, frozen=True, gc=False):
@@ -44,11 +36,11 @@ class ChatRoute:
     """The ASGI callable in front of the relay."""
 
     def __init__(
-        self, settings: ServerSettings, *, auth: Authenticator, catalog: Catalog, relay: Relay
+        self, settings: ServerSettings, *, auth: Authenticator, wanted: WantedReader, relay: Relay
     ) -> None:
         self._body_limit_bytes = settings.body_limit_bytes
         self._auth = auth
-        self._models = catalog.models
+        self._wanted = wanted
         self._relay = relay
         # Seeded by the system in each process. Ids need to differ, not to be secret.
         self._random_bits = random.Random().getrandbits  # noqa: S311
@@ -86,10 +78,7 @@ class ChatRoute:
         request: ChatRequest,
         headers: Mapping[bytes, bytes],
     ) -> Call:
-        end_user = request.user
-        if end_user is not None:
-            end_user = accept_name(end_user, field="user", length_max=USER_LENGTH_MAX)
-        session = _session(request, headers)
+        wanted = self._wanted.read(request, key.account, headers)
         accepted = Accepted(
             id=arrival.id,
             created_at_us=arrival.created_at_us,
@@ -99,62 +88,19 @@ class ChatRoute:
             model=request.model,
             streamed=request.stream,
             prompt_bytes=request.body_bytes,
-            end_user=end_user,
-            session=session,
+            end_user=wanted.end_user,
+            session=wanted.session,
             app=_label(headers.get(b"x-openrouter-title") or headers.get(b"x-title")),
             referer=_label(headers.get(b"http-referer")),
             user_agent=_label(headers.get(b"user-agent")),
         )
-        names = (request.model, *request.fallbacks) if request.fallbacks else (request.model,)
-        candidates = tuple([self._candidate(name, request, accepted) for name in names])
-        cold_reason = None
-        if (sticky := headers.get(STICKY_HEADER)) is not None and _is_off(sticky):
-            cold_reason = "opted-out"
-            candidates = tuple([c._replace(keys=self._nobody()) for c in candidates])
-        return Call(accepted, request, candidates, cold_reason)
-
-    def _candidate(self, name: str, request: ChatRequest, accepted: Accepted) -> Candidate:
-        """Find a model, with or without `:nitro` or `:floor`, and who is warm with it."""
-        model, suffix = self._models.get(name), None
-        if model is None:
-            name, suffix = split_suffix(name)
-            model = self._models.get(name)
-        if model is None:
-            raise CallerError(
-                f"model: {name[:100]!r} is not served here; GET /api/v1/models lists what is"
-            )
-        keys = sticky_keys(
+        return Call(
+            accepted,
             request,
-            account=accepted.account,
-            model=model.id,
-            end_user=accepted.end_user,
-            session=accepted.session,
+            wanted.candidates,
+            wanted.cold_reason,
+            wants_metadata=wants_metadata(headers),
         )
-        return Candidate(model, keys, suffix)
-
-    def _nobody(self) -> StickyKeys:
-        """Make the keys of a request that wants no place kept for it."""
-        return StickyKeys(self._random_bits(64), self._random_bits(64))
-
-
-def _is_off(value: bytes) -> bool:
-    wanted = value.strip().lower()
-    if wanted in (b"off", b"false", b"0"):
-        return True
-    if wanted in (b"on", b"true", b"1"):
-        return False
-    raise CallerError("x-regulars-sticky: is neither on nor off")
-
-
-def _session(request: ChatRequest, headers: Mapping[bytes, bytes]) -> str | None:
-    if request.session is not None:
-        return accept_name(request.session, field="session_id", length_max=SESSION_LENGTH_MAX)
-    for name in _SESSION_HEADERS:
-        value = headers.get(name)
-        if value:
-            text = value.decode("utf-8", "replace")
-            return accept_name(text, field=name.decode(), length_max=SESSION_LENGTH_MAX)
-    return None
 
 
 def _label(value: bytes | None) -> str | None:

@@ -16,9 +16,12 @@ def error_body(error: GatewayError) -> bytes:
     metadata: dict[str, Any] = {"error_type": error.code}
     if isinstance(error, UpstreamStatusError) and error.native_code is not None:
         metadata["provider_code"] = error.native_code
-    return msgspec.json.encode(
-        {"error": {"code": error.status, "message": error.message, "metadata": metadata}}
-    )
+    body: dict[str, Any] = {
+        "error": {"code": error.status, "message": error.message, "metadata": metadata}
+    }
+    if error.routing is not None:
+        body["openrouter_metadata"] = msgspec.Raw(error.routing)
+    return msgspec.json.encode(body)
 
 
 def error_headers(error: GatewayError) -> list[tuple[bytes, bytes]]:

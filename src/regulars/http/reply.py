@@ -22,11 +22,12 @@ _LAST_CHUNK = b"0\r\n\r\n"
 class Reply:
     """One response with status 200; errors before it starts are `http/errors.py`'s."""
 
-    __slots__ = ("_chunked", "_connection", "_cycle", "_transport", "started")
+    __slots__ = ("_chunked", "_connection", "_cycle", "_flow", "_transport", "started")
 
     def __init__(self, connection: EdgeProtocol, cycle: RequestResponseCycle) -> None:
         self._connection = connection
         self._cycle = cycle
+        self._flow = cycle.flow
         self._transport = cycle.transport
         # HTTP/1.0 knows no chunks: there the end of the connection is the end of the body.
         self._chunked = cycle.scope["http_version"] != "1.0"
@@ -49,24 +50,26 @@ class Reply:
     @property
     def is_full(self) -> bool:
         """Whether the client reads more slowly than we write."""
-        return self._cycle.flow.write_paused and not self._connection.gone
+        return self._flow.write_paused and not self._connection.gone
 
     async def drain(self) -> None:
         """Wait until the client has read, or left."""
-        await self._cycle.flow.drain()
+        await self._flow.drain()
 
-    def frames(self, generation_id: str, frames: bytes) -> None:
-        """Send frames of a stream, with the head before the first."""
+    def frames(self, generation_id: str, frames: bytes) -> bool:
+        """Send frames of a stream, with the head before the first; False when he is slow."""
+        framed = b"%x\r\n%b\r\n" % (len(frames), frames) if self._chunked else frames
         if not self.started:
             framing = b"transfer-encoding: chunked\r\n" if self._chunked else b""
-            self._start(_STREAM_HEAD % generation_id.encode() + framing, self._framed(frames))
+            self._start(_STREAM_HEAD % generation_id.encode() + framing, framed)
         elif not self._connection.gone:
-            self._transport.write(self._framed(frames))
+            self._transport.write(framed)
+        return not self._flow.write_paused
 
     def end(self, frames: bytes) -> None:
         """Send a started stream's last frames, if any are left, and its end."""
         if not self._connection.gone:
-            last = self._framed(frames) if frames else b""
+            last = b"%x\r\n%b\r\n" % (len(frames), frames) if frames and self._chunked else frames
             self._transport.write(last + _LAST_CHUNK if self._chunked else last)
         self._complete()
 
@@ -80,9 +83,6 @@ class Reply:
         dates = [b"%b: %b\r\n" % header for header in cycle.default_headers]
         blank = b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n"
         self._transport.write(b"".join((STATUS_LINE[200], *dates, head, blank, rest)))
-
-    def _framed(self, piece: bytes) -> bytes:
-        return b"%x\r\n%b\r\n" % (len(piece), piece) if self._chunked else piece
 
     def _complete(self) -> None:
         cycle: Any = self._cycle

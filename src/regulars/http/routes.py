@@ -13,7 +13,7 @@ from regulars.http.api import Api, Handler, error_response, with_key
 from regulars.http.catalog import list_endpoints, list_models
 from regulars.http.generations import get_generation, list_generations
 from regulars.http.keys import get_key
-from regulars.model.errors import MethodNotAllowedError, NotFoundError
+from regulars.model.errors import CallerError, MethodNotAllowedError, NotFoundError
 
 BASES: Final = ("/api/v1", "/v1")
 CHAT_PATH: Final = "/chat/completions"
@@ -61,6 +61,11 @@ def api_routes(api: Api, *, ready: Callable[[], bool]) -> list[BaseRoute]:
 async def not_found(request: Request, _exc: Exception) -> Response:
     """Answer a path nobody serves."""
     return error_response(NotFoundError(f"path {request.url.path[:200]!r} is not served here"))
+
+
+async def client_left(_request: Request, _exc: Exception) -> Response:
+    """End a request whose client left before its body was whole; nobody reads this."""
+    return error_response(CallerError("body: the client left before it was whole"))
 
 
 async def method_not_allowed(request: Request, exc: Exception) -> Response:

@@ -29,6 +29,12 @@ CYCLE: Final = "regulars.cycle"
 BODY_BYTES_PER_S_MIN: Final = 65_536
 """A body may take `body_timeout_s` and a second more for each so many bytes."""
 
+FRAMING_BYTES_MAX: Final = 1_048_576
+"""What a body may need beyond eight times itself: chunk sizes, their extensions, trailers."""
+
+PIPELINED_MAX: Final = 1000
+"""Requests of one connection that wait for earlier ones; beyond it the connection is cut."""
+
 _Loop = asyncio.AbstractEventLoop
 
 
@@ -43,8 +49,10 @@ class EdgeProtocol(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self.gone = False
         self.on_gone: Callable[[], None] | None = None
+        self._answering: Any = None
         self._head_bytes = 0
         self._body_bytes = 0
+        self._wire_bytes = 0
         self._in_head = True
         self._in_body = False
         self._refused = False
@@ -64,6 +72,10 @@ class EdgeProtocol(HttpToolsProtocol):
         self._expect(None)
         self._clear_stall()
         super().connection_lost(exc)
+        if self._answering is not None and not self._answering.response_complete:
+            # uvicorn tells only the last request that came, which may wait behind this one.
+            self._answering.disconnected = True
+            self._answering.message_event.set()
         if self.on_gone is not None:
             call, self.on_gone = self.on_gone, None
             call()
@@ -80,8 +92,14 @@ class EdgeProtocol(HttpToolsProtocol):
                 self._refuse(self._head_too_large())
             elif self._head_bytes and self._arrival is None:
                 self._expect(self.settings.header_timeout_s)
-        elif self._in_body and self._arrival is None:
-            self._expect(self.settings.body_timeout_s)
+        elif self._in_body:
+            self._wire_bytes += len(data)
+            if self._wire_bytes > 8 * self._body_bytes + FRAMING_BYTES_MAX:
+                self._refuse(CallerError("request: its body is nearly all framing"))
+            elif self._body_bytes > self.settings.body_limit_bytes and self.cycle.response_complete:
+                self.transport.close()  # was told 413 long ago, and goes on
+            elif self._arrival is None:
+                self._expect(self.settings.body_timeout_s)
 
     @override
     def on_message_begin(self) -> None:
@@ -91,10 +109,15 @@ class EdgeProtocol(HttpToolsProtocol):
 
     @override
     def on_headers_complete(self) -> None:
-        self._in_head = False
-        self._in_body = True
         self._body_bytes = 0
+        self._wire_bytes = 0
         self._expect(None)
+        if self._refused:
+            return
+        if len(self.pipeline) >= PIPELINED_MAX:
+            self._refused = True
+            self.transport.close()
+            return
         if self._head_bytes > self.settings.header_limit_bytes and self._head_size() > (
             self.settings.header_limit_bytes
         ):
@@ -102,8 +125,14 @@ class EdgeProtocol(HttpToolsProtocol):
             return
         self._head_bytes = 0
         super().on_headers_complete()
+        self._in_head = False
+        self._in_body = True
         # With pipelining `self.cycle` runs ahead of the one that is being answered.
         self.scope[CYCLE] = self.cycle  # type: ignore[typeddict-unknown-key]
+        if not self.pipeline:
+            self._answering = self.cycle
+        # Trailers are collected like headers: apart, so that none passes for one.
+        self.headers = []
 
     @override
     def on_body(self, body: bytes) -> None:
@@ -116,8 +145,26 @@ class EdgeProtocol(HttpToolsProtocol):
         self._in_body = False
         self._in_head = True
         self._expect(None)
-        if not self._refused:
-            super().on_message_complete()
+        if self._refused:
+            return
+        super().on_message_complete()
+        if self.cycle.response_complete and self.timeout_keep_alive_task is None:
+            # Answered before its body was here: uvicorn begins to wait at answers only.
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+
+    @override
+    def on_response_complete(self) -> None:
+        if self.pipeline:
+            self._answering = self.pipeline[-1][0]
+        super().on_response_complete()
+        if self.pipeline:
+            # uvicorn reads on at each answer: whoever pipelines on and on would fill the memory.
+            self.flow.pause_reading()
+        elif self._in_body and self.expect_100_continue:
+            # He may send the body or leave it out: what comes next could be either.
+            self.transport.close()
 
     @override
     def send_400_response(self, msg: str) -> None:
@@ -149,6 +196,9 @@ class EdgeProtocol(HttpToolsProtocol):
 
     def _late(self, waited_s: float) -> None:
         self._arrival = None
+        if self._waits_its_turn():
+            self._expect(waited_s)  # reading may be paused, and the answer before is not at fault
+            return
         if self._in_body:
             allowed_s = self.settings.body_timeout_s + self._body_bytes / BODY_BYTES_PER_S_MIN
             if allowed_s > waited_s:
@@ -168,9 +218,8 @@ class EdgeProtocol(HttpToolsProtocol):
         self._refused = True
         if self.transport.is_closing():
             return
-        # uvicorn leaves `cycle` None until the first request's head is whole.
-        cycle: Any = self.cycle
-        if cycle is None or cycle.response_complete or not cycle.response_started:
+        answered = self._in_body and self.cycle.response_started
+        if not answered and not self._waits_its_turn():
             body = error_body(error)
             self.transport.write(
                 STATUS_LINE[error.status]
@@ -179,6 +228,14 @@ class EdgeProtocol(HttpToolsProtocol):
                 + body
             )
         self.transport.close()
+
+    def _waits_its_turn(self) -> bool:
+        """Whether what is arriving stands behind a request that is not answered yet."""
+        if self._in_body:
+            return bool(self.pipeline)
+        # uvicorn leaves `cycle` None until the first request's head is whole.
+        cycle: Any = self.cycle
+        return cycle is not None and not cycle.response_complete
 
     def _head_too_large(self) -> HeadersTooLargeError:
         limit = self.settings.header_limit_bytes

@@ -1,20 +1,20 @@
 """The writer's thread: takes what is queued, commits it as one, retries, isolates, spools."""
 
-import asyncio
 import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Final
 
 from regulars.config.settings import LedgerSettings
+from regulars.ledger.entry import Entry
+from regulars.ledger.journal import Journal, Orphan, Started, is_supported, orphans
 from regulars.ledger.spool import finish_spool, read_spool, spool_files, write_spool
 from regulars.model.generation import Generation
-from regulars.stores.base import Ledger, RowError, StoreError
+from regulars.stores.base import Ledger, RowError, StoreError, Tidy
 
 WAITING_LOG_S: Final = 10.0
 """At most one `ledger_rows_waiting` in this time, however often the store is tried."""
@@ -25,19 +25,19 @@ GATHER_ROWS: Final = range(2, 16)
 moment's pause lets more join, since a lone row costs several times the CPU of one in a group.
 An idle gateway, or one client asking in turn, never pauses."""
 
+TIDY_EVERY_S: Final = 0.02
+"""Between two steps of tidying up: batches, also those of other processes, go in between."""
+
+TIDY_IDLE_S: Final = 30.0
+"""How often an idle writer looks whether something is due."""
+
+SPOOL_AT: Final = 2
+"""The store is away and this part of the queue is taken, a half: its rows go into a file."""
+
 IDS_LOGGED_MAX: Final = 100
+DAY_US: Final = 86_400_000_000
 
 logger = logging.getLogger("regulars.ledger")
-
-
-@dataclass(slots=True, eq=False)
-class Entry:
-    """A row on its way; `future` is None for rows read from a spool file."""
-
-    row: Generation
-    future: asyncio.Future[bool] | None
-    submitted_s: float
-    told: bool = False
 
 
 class StoppingError(Exception):
@@ -55,13 +55,18 @@ class Committer:
         *,
         tell: Callable[[Sequence[Entry], Exception | None], None],
         spool: Path | None,
+        starting: deque[Started],
+        open_: Mapping[str, Started],
     ) -> None:
         self._ledger = ledger
         self._settings = settings
         self._queue = queue
         self._tell_loop = tell
         self._spool = spool
+        self._starting = starting
+        self._journal = Journal(spool, open_) if spool is not None and is_supported() else None
         self._in_hand: list[Entry] = []
+        self._told = 0  # of those in hand, from the left
         # A queue in C as a door bell: threading.Event costs ten times as much a ring.
         self._bell: SimpleQueue[None] = SimpleQueue()
         self._rung = False
@@ -70,6 +75,9 @@ class Committer:
         self._unwritable = 0
         self._failing = False
         self._logged_s: float | None = None
+        self._tidied_s = self._tidy_at_s = 0.0
+        self._has_spooled = True  # look for what earlier processes left
+        self.spooled = 0
 
     def start(self) -> None:
         """Start the thread."""
@@ -77,7 +85,7 @@ class Committer:
         self._thread.start()
 
     def wake(self) -> None:
-        """Say that the queue has grown."""
+        """Say that the queue has grown, or the requests that started."""
         # Only the thread clears it, before it looks at the queue: no row is overlooked.
         if not self._rung:
             self._rung = True
@@ -87,35 +95,59 @@ class Committer:
         """Let the thread try once more and end; spool what is left."""
         self._stopping.set()
         self._bell.put(None)
+        stuck = False
         if self._thread is not None:
             self._thread.join(wait_s)
-            if self._thread.is_alive():
+            stuck = self._thread.is_alive()
+            if stuck:
                 # What it has in hand may still be stored; spooling it too does no harm.
                 logger.error("ledger_writer_stuck wait_s=%s", wait_s)
-        self._spool_unwritten()
+        kept = self._spool_unwritten()
+        if self._journal is not None and not stuck:
+            self._journal.close(keep=not kept)
 
     def _run(self) -> None:
         try:
             self._store_spooled()
+            self._recover_orphans()
             while not (self._stopping.is_set() and not self._queue):
-                self._store_queued()
+                self._step()
         except StoppingError:
             logger.debug("ledger_writer_stopping")
 
+    def _step(self) -> None:
+        if self._starting:
+            self._note_started()
+        if self._has_spooled:
+            self._store_spooled()
+        elif self._queue:
+            self._store_queued()
+        else:
+            try:
+                self._bell.get(timeout=max(0.0, self._tidy_at_s - time.monotonic()))
+            except Empty:
+                pass  # nothing came: time to tidy up
+            else:
+                self._rung = False
+        if time.monotonic() >= self._tidy_at_s:
+            self._tidy()
+
     def _store_queued(self) -> None:
-        if not self._queue:
-            self._bell.get()
-            self._rung = False
-            return
+        self._rung = False
         size = min(len(self._queue), self._settings.batch_rows_max)
-        self._in_hand = [self._queue.popleft() for _ in range(size)]
+        self._take([self._queue.popleft() for _ in range(size)])
         self._store(self._in_hand)
+        self._tidy_at_s = min(self._tidy_at_s, self._tidied_s + TIDY_EVERY_S)
         if len(self._queue) in GATHER_ROWS:
             time.sleep(GATHER_S)
 
+    def _take(self, entries: list[Entry]) -> None:
+        self._in_hand, self._told = entries, 0
+
     def _store(self, entries: Sequence[Entry]) -> None:
         """Commit the entries, however long it takes; a row that can never be is set apart."""
-        while True:
+        # All of what is in hand may have gone into a spool file meanwhile.
+        while self._told < len(self._in_hand):
             last_try = self._stopping.is_set()
             try:
                 self._ledger.append([entry.row for entry in entries])
@@ -126,7 +158,9 @@ class Committer:
                 self._note_failure(exc)
                 if last_try:
                     raise StoppingError from exc
-                self._stopping.wait(self._settings.retry_s)
+                self._note_started()
+                if not (self._is_full() and self._spool_waiting()):
+                    self._stopping.wait(self._settings.retry_s)
             except Exception as exc:
                 logger.exception("ledger_writer_mistake")
                 self._isolate(entries, exc)
@@ -148,8 +182,7 @@ class Committer:
         self._tell(entries, error)
 
     def _tell(self, entries: Sequence[Entry], error: Exception | None) -> None:
-        for entry in entries:
-            entry.told = True
+        self._told += len(entries)
         self._tell_loop(entries, error)
 
     def _note_failure(self, error: StoreError) -> None:
@@ -163,7 +196,7 @@ class Committer:
             logger.warning(
                 "ledger_rows_waiting count=%d oldest_s=%.1f first=%s last=%s reason=%r",
                 len(waiting),
-                now - waiting[0].submitted_s,
+                now - waiting[0].since_s,
                 waiting[0].row.id,
                 waiting[-1].row.id,
                 str(error),
@@ -176,36 +209,138 @@ class Committer:
 
     def _unwritten(self) -> list[Entry]:
         # list() of a deque another thread appends to is atomic under the interpreter's lock.
-        return [entry for entry in self._in_hand if not entry.told] + list(self._queue)
+        return self._in_hand[self._told :] + list(self._queue)
+
+    def _is_full(self) -> bool:
+        """Say whether it is time to spool: before the queue is full and requests are refused."""
+        in_hand = self._in_hand[self._told :]
+        fresh = len(in_hand) if in_hand and in_hand[0].future is not None else 0
+        return (fresh + len(self._queue)) * SPOOL_AT >= self._settings.queue_rows_max
+
+    # --- tidying up
+
+    def _tidy(self) -> None:
+        """Let the store do one step of what is due."""
+        self._tidied_s = time.monotonic()
+        self._tidy_at_s = self._tidied_s + TIDY_IDLE_S
+        ledger, keep_days = self._ledger, self._settings.keep_days
+        if not isinstance(ledger, Tidy) or self._stopping.is_set():
+            return
+        oldest_us = None if keep_days is None else time.time_ns() // 1000 - keep_days * DAY_US
+        try:
+            more = ledger.tidy(keep_from_us=oldest_us)
+        except StoreError as exc:
+            logger.warning("ledger_tidy_failed reason=%r", str(exc))
+            return
+        if more:
+            self._tidy_at_s = self._tidied_s + TIDY_EVERY_S
+
+    # --- the journal of requests that started
+
+    def _note_started(self) -> None:
+        started = [self._starting.popleft() for _ in range(len(self._starting))]
+        if self._journal is None:
+            return
+        try:
+            self._journal.add(started)
+        except OSError as exc:
+            logger.warning("ledger_journal_failed requests=%d reason=%r", len(started), str(exc))
+
+    def _recover_orphans(self) -> None:
+        """Write rows for the requests of processes that died: the ledger ignores those it has."""
+        if self._spool is None or not is_supported():
+            return
+        for orphan in orphans(self._spool):
+            try:
+                self._recover(orphan)
+            except OSError as exc:
+                logger.warning("ledger_journal_unreadable file=%s reason=%r", orphan.path, str(exc))
+            finally:
+                orphan.close()
+
+    def _recover(self, orphan: Orphan) -> None:
+        rows, unreadable = orphan.rows()
+        self._store_rows(rows)
+        orphan.remove()
+        logger.warning(
+            "ledger_journal_recovered file=%s requests=%d unreadable=%d",
+            orphan.path,
+            len(rows),
+            unreadable,
+        )
+
+    # --- the spool
+
+    def _store_rows(self, rows: Sequence[Generation]) -> None:
+        step = self._settings.batch_rows_max
+        for start in range(0, len(rows), step):
+            now = time.monotonic()
+            self._take([Entry(row, None, now) for row in rows[start : start + step]])
+            self._store(self._in_hand)
 
     def _store_spooled(self) -> None:
-        """Bring in what earlier processes left, before anything else."""
+        """Bring in what lies in files, of this process or of earlier ones, before anything else."""
+        self._has_spooled = False
         if self._spool is None:
             return
         for path in spool_files(self._spool):
             try:
                 rows, unreadable = read_spool(path)
+            except FileNotFoundError:
+                continue  # another process has just brought it in
             except OSError as exc:
                 logger.warning("ledger_spool_unreadable file=%s reason=%r", path, str(exc))
                 continue
-            before, step = self._unwritable, self._settings.batch_rows_max
-            for start in range(0, len(rows), step):
-                now = time.monotonic()
-                self._in_hand = [Entry(row, None, now) for row in rows[start : start + step]]
-                self._store(self._in_hand)
+            before = self._unwritable
+            self._store_rows(rows)
             unreadable += self._unwritable - before
             finish_spool(path, unreadable=unreadable)
+            self.spooled = max(0, self.spooled - len(rows))
             logger.warning(
                 "ledger_spool_stored file=%s rows=%d unreadable=%d", path, len(rows), unreadable
             )
 
-    def _spool_unwritten(self) -> None:
+    def _spool_waiting(self) -> bool:
+        """Move all that waits into a file, so that the queue takes more; False if it cannot be."""
+        waiting = [entry for entry in self._unwritten() if entry.future is not None]
+        if self._spool is None or self.spooled + len(waiting) > self._settings.spool_rows_max:
+            return False
+        try:
+            path, refused = write_spool(self._spool, [entry.row for entry in waiting])
+        except OSError as exc:
+            logger.warning("ledger_spool_failed rows=%d reason=%r", len(waiting), str(exc))
+            return False
+        self._has_spooled = True
+        self.spooled += len(waiting) - len(refused)
+        in_hand = self._in_hand[self._told :]
+        if in_hand and in_hand[0].future is not None:
+            self._told = len(self._in_hand)
+        else:
+            in_hand = []
+        for _ in range(len(waiting) - len(in_hand)):
+            self._queue.popleft()
+        logger.warning(
+            "ledger_rows_spooled count=%d refused=%d file=%s", len(waiting), len(refused), path
+        )
+        self._tell_spooled(waiting, set(refused), path)
+        return True
+
+    def _tell_spooled(self, entries: Sequence[Entry], refused: set[str], path: Path) -> None:
+        kept = [entry for entry in entries if entry.row.id not in refused]
+        lost = [entry for entry in entries if entry.row.id in refused]
+        self._tell_loop(kept, None)
+        if lost:
+            self._unwritable += len(lost)
+            self._tell_loop(lost, RowError(f"the row does not fit the spool file {path}"))
+
+    def _spool_unwritten(self) -> bool:
+        """At the end: spool what the store did not take; False where that fails."""
         # Rows that came from a spool file are still in it.
         left = [entry for entry in self._unwritten() if entry.future is not None]
         self._queue.clear()
-        self._in_hand = []
+        self._take([])
         if not left:
-            return
+            return True
         for start in range(0, len(left), IDS_LOGGED_MAX):
             ids = ",".join(entry.row.id for entry in left[start : start + IDS_LOGGED_MAX])
             logger.error("ledger_rows_unwritten count=%d ids=%s", len(left), ids)
@@ -223,4 +358,6 @@ class Committer:
                     len(refused),
                     path,
                 )
-        self._tell(left, StoreError(f"stopped before the store took the row; kept in {kept}"))
+        error = StoreError(f"stopped before the store took the row; kept in {kept}")
+        self._tell_loop(left, error)
+        return kept != "nowhere"

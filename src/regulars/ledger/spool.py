@@ -1,4 +1,4 @@
-"""Rows a stopping process could not store: files of JSON lines beside the store.
+"""Rows the store would not take in time: files of JSON lines beside it, the oldest first by name.
 
 A file gets its final name only when it is complete and on disk, so one that can be seen can be
 read, and several processes may stop and start at once. Reading one twice does no harm: the
@@ -7,6 +7,7 @@ ledger ignores ids it knows.
 
 import os
 import secrets
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Protocol, runtime_checkable
@@ -44,21 +45,28 @@ def write_spool(prefix: Path, rows: Sequence[Generation]) -> tuple[Path, list[st
             lines.append(msgspec.json.encode(row) + b"\n")
         except (msgspec.MsgspecError, ValueError, TypeError, OverflowError):
             refused.append(row.id)
-    final = prefix.with_name(f"{prefix.name}.{secrets.token_hex(8)}{SUFFIX}")
+    name = f"{prefix.name}.{time.time_ns():020d}-{secrets.token_hex(4)}{SUFFIX}"
+    final = prefix.with_name(name)
     partial = final.with_suffix(".partial")
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
-    with os.fdopen(descriptor, "wb") as file:
-        file.writelines(lines)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.rename(final)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.writelines(lines)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.rename(final)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
     _sync_folder(final.parent)
     return final, refused
 
 
 def spool_files(prefix: Path) -> list[Path]:
-    """Return the complete files, in a stable order."""
+    """Return the complete files in the order they were written; none where the folder is gone."""
     start = f"{prefix.name}."
+    if not prefix.parent.is_dir():
+        return []
     return sorted(
         path
         for path in prefix.parent.iterdir()

@@ -14,13 +14,20 @@ from pathlib import Path
 from typing import Final
 
 from regulars.config.settings import LedgerSettings
-from regulars.ledger.commit import Committer, Entry
+from regulars.exchange.exchange import Accepted
+from regulars.ledger.commit import Committer
+from regulars.ledger.entry import Entry
+from regulars.ledger.journal import Started
 from regulars.ledger.spool import HasSpoolPath
+from regulars.model.catalog import Endpoint
 from regulars.model.generation import Generation
 from regulars.stores.base import Ledger, RowError, StoreError
 
 RESERVE_ROWS: Final = 10_000
 """Room beyond `queue_rows_max` for requests accepted just before the queue was full."""
+
+NOTE_EVERY_S: Final = 0.005
+"""A request that a killed process had for longer than this is known afterwards."""
 
 STOP_WAIT_S: Final = 15.0
 """How long stop waits for the thread: a locked store gives up after its own, shorter, time."""
@@ -48,16 +55,39 @@ class LedgerWriter:
         self._settings = settings
         self._queue: deque[Entry] = deque()
         self._waiting = 0
+        self._late = 0
         self._drained: asyncio.Future[None] | None = None
-        self._deadlines: deque[tuple[float, asyncio.Future[bool]]] = deque()
+        self._deadlines: deque[Entry] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._committer = Committer(ledger, settings, self._queue, tell=self._tell, spool=spool)
+        self._wake_due = False
+        self._starting: deque[Started] = deque()
+        self._open: dict[str, Started] = {}
+        self._note_due = False
+        self._committer = Committer(
+            ledger,
+            settings,
+            self._queue,
+            tell=self._tell,
+            spool=spool,
+            starting=self._starting,
+            open_=self._open,
+        )
 
     @property
     def waiting(self) -> int:
         """Rows submitted and not yet known to be durable."""
         return self._waiting
+
+    @property
+    def late(self) -> int:
+        """Rows that were not durable when their answer's time was up, since the start."""
+        return self._late
+
+    @property
+    def spooled(self) -> int:
+        """Rows in spool files of this process that wait for the store."""
+        return self._committer.spooled
 
     def start(self) -> None:
         """Start the thread; rows spooled by an earlier process go in first."""
@@ -67,6 +97,19 @@ class LedgerWriter:
     def has_room(self) -> bool:
         """Say whether a new request may be accepted."""
         return self._waiting < self._settings.queue_rows_max
+
+    def started(self, accepted: Accepted, endpoint: Endpoint) -> None:
+        """Note that a request goes to an upstream: should this process die, it is `interrupted`.
+
+        Again for a request's next endpoint. Its row, once durable, ends it. Written within
+        NOTE_EVERY_S, by the thread; never waits.
+        """
+        started = (accepted, endpoint)
+        self._open[accepted.id] = started
+        self._starting.append(started)
+        if not self._note_due:
+            self._note_due = True
+            self._running().call_later(NOTE_EVERY_S, self._note)
 
     def submit(self, row: Generation) -> asyncio.Future[bool]:
         """Queue a row; the future gives True when it is durable, or fails if it can never be.
@@ -88,11 +131,9 @@ class LedgerWriter:
         """
         loop = self._running()
         future: asyncio.Future[bool] = loop.create_future()
-        self._put(row, future)
-        deadline = loop.time() + self._settings.commit_wait_s
-        self._deadlines.append((deadline, future))
+        self._deadlines.append(self._put(row, future))
         if self._timer is None:
-            self._timer = loop.call_at(deadline, self._expire)
+            self._timer = loop.call_later(self._settings.commit_wait_s, self._expire)
         try:
             return await future
         except (RowError, StoreError):
@@ -107,6 +148,7 @@ class LedgerWriter:
 
     def stop(self) -> None:
         """End the thread after one last try; what the store refuses goes to a spool file."""
+        self._committer.wake()
         self._committer.stop(STOP_WAIT_S)
         if self._timer is not None:
             self._timer.cancel()
@@ -116,14 +158,27 @@ class LedgerWriter:
         assert self._loop is not None, "start() comes first"
         return self._loop
 
-    def _put(self, row: Generation, future: asyncio.Future[bool]) -> None:
+    def _put(self, row: Generation, future: asyncio.Future[bool]) -> Entry:
         if self._waiting >= self._settings.queue_rows_max + RESERVE_ROWS:
             raise LedgerFullError(
                 f"{self._waiting} rows wait for the store; row {row.id!r} does not fit: "
                 "see ledger_rows_waiting in the log"
             )
         self._waiting += 1
-        self._queue.append(Entry(row, future, time.monotonic()))
+        entry = Entry(row, future, time.monotonic())
+        self._queue.append(entry)
+        if not self._wake_due:
+            # After what else is ready now: the thread is woken once for all of it.
+            self._wake_due = True
+            self._running().call_soon(self._wake)
+        return entry
+
+    def _wake(self) -> None:
+        self._wake_due = False
+        self._committer.wake()
+
+    def _note(self) -> None:
+        self._note_due = False
         self._committer.wake()
 
     def _tell(self, entries: Sequence[Entry], error: Exception | None) -> None:
@@ -137,11 +192,12 @@ class LedgerWriter:
                 logger.debug("ledger_loop_closed rows=%d", len(entries))
 
     def _resolve(self, entries: Sequence[Entry], error: Exception | None) -> None:
-        for entry in entries:
-            future = entry.future
+        open_ = self._open
+        for row, future, _ in entries:
             if future is None:
                 continue
             self._waiting -= 1
+            open_.pop(row.id, None)
             if future.done():
                 continue
             if error is None:
@@ -149,16 +205,27 @@ class LedgerWriter:
             else:
                 future.set_exception(error)
                 future.exception()  # logged already: nobody needs to hear that nobody asked
+        deadlines = self._deadlines
+        while deadlines and _is_answered(deadlines[0]):
+            deadlines.popleft()
         if not self._waiting and self._drained is not None:
             self._drained.set_result(None)
             self._drained = None
 
     def _expire(self) -> None:
         """Answer those whose time is up, and set the timer for the next."""
-        loop = self._running()
-        now, deadlines = loop.time(), self._deadlines
-        while deadlines and (deadlines[0][1].done() or deadlines[0][0] <= now):
-            _, future = deadlines.popleft()
-            if not future.done():
+        deadlines, wait_s = self._deadlines, self._settings.commit_wait_s
+        now = time.monotonic()
+        while deadlines and (_is_answered(deadlines[0]) or deadlines[0].since_s + wait_s <= now):
+            future = deadlines.popleft().future
+            if future is not None and not future.done():
+                self._late += 1
                 future.set_result(False)
-        self._timer = loop.call_at(deadlines[0][0], self._expire) if deadlines else None
+        self._timer = None
+        if deadlines:
+            due_s = deadlines[0].since_s + wait_s - now
+            self._timer = self._running().call_later(due_s, self._expire)
+
+
+def _is_answered(entry: Entry) -> bool:
+    return entry.future is None or entry.future.done()

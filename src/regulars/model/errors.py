@@ -16,6 +16,8 @@ class GatewayError(Exception):
         super().__init__(message)
         self.message = message
         self.retry_after_s = retry_after_s
+        self.routing: bytes | None = None
+        """`openrouter_metadata` as JSON, where the client asked for it."""
 
 
 # --- the caller's doing

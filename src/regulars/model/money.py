@@ -1,5 +1,6 @@
 """Prices in Decimal USD per token, costs in whole nano-USD; money is never a float."""
 
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
@@ -27,6 +28,26 @@ class Price:
     audio: Decimal | None = None
     audio_output: Decimal | None = None
     request: Decimal = Decimal(0)
+    tiers: "tuple[tuple[int, Price], ...]" = ()
+    """Where long prompts cost more: (prompts longer than so many tokens, the whole price then),
+    ascending; the first begins below 0 and is the base. Empty: one price for every length."""
+    dated: "tuple[tuple[int, Price], ...]" = ()
+    """Where the price changes: (from this microsecond since 1970, the whole price then),
+    ascending; the first is today's. Empty: one price for ever."""
+
+    def of(self, prompt_tokens: int, at_us: int | None) -> "Price":
+        """Return the plain price of one request: without tiers and dates."""
+        price = self
+        if price.dated:
+            place = 1 if at_us is None else bisect_right(price.dated, at_us, key=_begin)
+            price = price.dated[max(place, 1) - 1][1]
+        if price.tiers:
+            price = price.tiers[bisect_left(price.tiers, prompt_tokens, key=_begin) - 1][1]
+        return price
+
+
+def _begin(part: tuple[int, Price]) -> int:
+    return part[0]
 
 
 class Cost(Struct, frozen=True, gc=False):

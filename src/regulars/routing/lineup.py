@@ -12,6 +12,7 @@ from math import log
 from typing import Final
 
 from regulars.model.catalog import Endpoint
+from regulars.routing.cache_lives import documented_s
 from regulars.routing.keys import DIGEST_BYTES, digest_unit
 
 FLOOR: Final = 50_000.0
@@ -137,19 +138,27 @@ class Lineups:
 
 def _member(endpoint: Endpoint, place: int, weight: float, floor: float) -> Member:
     cached_cost, output_cost = _costs(endpoint)
-    ttl_s = endpoint.provider.cache_ttl_s if endpoint.cache_ttl_s is None else endpoint.cache_ttl_s
     capacity = endpoint.tokens_per_minute
     return Member(
         endpoint=endpoint,
         place=place,
         id=endpoint.id,
         id_bytes=endpoint.id.encode(),
-        ttl_s=ttl_s,
+        ttl_s=_cache_life_s(endpoint),
         weight=weight,
         floor=floor * weight if capacity is None else capacity * FLOOR_OF_CAPACITY,
         cached_cost=cached_cost,
         output_cost=output_cost,
     )
+
+
+def _cache_life_s(endpoint: Endpoint) -> float | None:
+    """Return what is configured, else what the provider documents; None: to be learned."""
+    provider = endpoint.provider
+    for configured in (endpoint.cache_ttl_s, provider.cache_ttl_s):
+        if configured is not None:
+            return configured
+    return documented_s(provider.slug)
 
 
 def _costs(endpoint: Endpoint) -> tuple[float, float]:

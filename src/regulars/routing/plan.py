@@ -4,7 +4,7 @@ Pure: the time is an argument. `gateway/relay.py` asks `next` until an endpoint 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
 
@@ -55,6 +55,11 @@ class Plan:
     refusals: tuple[Refusal, ...] = ()
     reason: str | None = None
     """Given instead of warmth's own, where warmth was not to count."""
+
+    def past(self, model: str) -> "Plan":
+        """Return what is left of the plan when this model cannot serve the request at all."""
+        stages = [stage for stage in self.stages if stage.endpoints[0].model != model]
+        return replace(self, stages=tuple(stages))
 
 
 class Planner:
@@ -131,7 +136,7 @@ class Planner:
             left = [e for e in endpoints if e.id not in tried] if tried else endpoints
             standings = self.health.standings(left, now_s)
             if not standings.usable:
-                rest_s = standings.retry_after_s if rest_s is None else rest_s
+                rest_s = _sooner(rest_s, standings.retry_after_s)
                 continue
             if ranked_by is None:
                 choice = self.router.choose(
@@ -201,6 +206,10 @@ class Planner:
 
     def _tokens_per_s(self, endpoint: str, percent: int, *, now_s: float) -> float | None:
         return self.health.tokens_per_s(endpoint, percent, now_s)
+
+
+def _sooner(one_s: float | None, other_s: float | None) -> float | None:
+    return min((s for s in (one_s, other_s) if s is not None), default=None)
 
 
 def _max_tokens(request: ChatRequest) -> int | None:

@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 from regulars.routing.cache_lives import ASKED_S
-from regulars.routing.keys import StickyKeys, join, sticky_key
+from regulars.routing.keys import StickyKeys, join, sticky_key, unit
 from regulars.wire.chat import ChatRequest, opener, prompt_cache_key
 
 HARNESS_HEADERS: Final = (b"x-claude-code-session-id", b"x-session-affinity")
@@ -32,6 +32,16 @@ def sticky_keys(
     # Two users who open with the same words are two conversations.
     conversation = join((user_kind.encode(), user_name, shared, first))
     return StickyKeys(sticky_key(account, model, "opener", conversation), user)
+
+
+def in_holdout(account: str, end_user: str | None, share: float) -> bool:
+    """Say whether a user is one of those routed without warmth: always the same ones.
+
+    Requests that name no end user are never held out: nobody could be compared.
+    """
+    if end_user is None:
+        return False
+    return unit(sticky_key(account, "", "holdout", end_user.encode()), "") < share
 
 
 def asked_ttl_s(request: ChatRequest) -> float | None:

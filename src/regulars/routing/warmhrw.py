@@ -124,6 +124,10 @@ class Router:
         decision = self._decision(scene, keys, now_s)
         return decision.member.id, "only-one" if len(candidates) == 1 else decision.reason
 
+    def scene(self, candidates: Sequence[Endpoint], now_s: float) -> Scene:
+        """Show the candidates' loads, floors and weights as a decision sees them."""
+        return Scene(self._lineups.of(candidates), self.loads, now_s)
+
     def knows(self, keys: StickyKeys, now_s: float) -> bool:
         """Say whether the session has a placement. If not, others may be asked for it once."""
         return self.placements.get(keys.session, now_s) is not None

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from regulars.model.caller import ApiKey
 from regulars.model.generation import Generation
+from regulars.routing.sharing import Outbox, SharedLoads, SharedPlacement
 
 
 class StoreError(Exception):
@@ -37,6 +38,21 @@ class Ledger(Protocol):
         ...
 
 
+@runtime_checkable
+class Tidy(Protocol):
+    """A ledger that has work of its own, to be done between batches by the thread that writes."""
+
+    def tidy(self, *, keep_from_us: int | None) -> bool:
+        """Do one small step of what is due; True where more of it is.
+
+        Rows from before `keep_from_us` are due to be deleted; their sums stay. None keeps all.
+
+        Raises:
+            StoreError: nothing was done; answers stay right, and it may be tried again.
+        """
+        ...
+
+
 class Keys(Protocol):
     """Keeps API keys. Blocking, quick."""
 
@@ -50,6 +66,38 @@ class Keys(Protocol):
 
     def list_keys(self) -> list[ApiKey]:
         """Return all keys, oldest first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What another router told, `late_s` ago; the placements' ages are those of now."""
+
+    placements: tuple[SharedPlacement, ...]
+    loads: SharedLoads
+    late_s: float
+
+
+class SharedRouting(Protocol):
+    """What routers of the same users tell each other. Blocking, quick; soft state.
+
+    Every method raises StoreError when the others cannot be reached.
+    """
+
+    def tell(self, outbox: Outbox) -> None:
+        """Tell the others what changed."""
+        ...
+
+    def hear(self) -> list[Heard]:
+        """Return what others told since the last call; the first call tells what is known."""
+        ...
+
+    def ask(self, keys: Sequence[int]) -> list[SharedPlacement]:
+        """Return where these keys were last, as far as anybody told."""
+        ...
+
+    def close(self) -> None:
+        """Let go of it; nobody may be using it."""
         ...
 
 
@@ -114,6 +162,17 @@ class SeriesPoint:
     bucket_us: int
     group: str | None
     sums: Sums
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One figure of a rollup that is not what the rows add up to. `where` names its group."""
+
+    table: str
+    where: str
+    figure: str
+    from_rows: int | str | None
+    kept: int | str | None
 
 
 GroupBy = Literal["user", "model", "provider", "key"]

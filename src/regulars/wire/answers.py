@@ -3,6 +3,8 @@
 Source: openrouter-api.md sections 1.5 and 1.6. Written by hand where it is on every request.
 """
 
+from typing import Any
+
 import msgspec
 from msgspec import Struct
 
@@ -54,8 +56,11 @@ def usage_json(usage: Usage, cost: Cost | None) -> bytes:
     return "".join(parts).encode()
 
 
-def usage_frame(label: Label, usage: bytes | None) -> bytes:
-    """Render the chunk that closes a stream: no choices, the usage (when there is any)."""
+def usage_frame(label: Label, usage: bytes | None, more: bytes = b"") -> bytes:
+    """Render the chunk that closes a stream: no choices, the usage (when there is any).
+
+    `more` are further keys, each with a comma before it.
+    """
     head = (
         f'data: {{"id":"{label.id}","object":"chat.completion.chunk","created":{label.created},'
     ).encode()
@@ -69,14 +74,17 @@ def usage_frame(label: Label, usage: bytes | None) -> bytes:
             json_text(label.provider),
             b',"choices":[]',
             tail,
+            more,
             b"}\n\n",
         )
     )
 
 
-def error_frame(label: Label, *, status: int, code: str, message: str) -> bytes:
+def error_frame(
+    label: Label, *, status: int, code: str, message: str, metadata: bytes | None = None
+) -> bytes:
     """Render the chunk that ends a stream which failed in the middle."""
-    frame = {
+    frame: dict[str, Any] = {
         "id": label.id,
         "object": "chat.completion.chunk",
         "created": label.created,
@@ -85,4 +93,6 @@ def error_frame(label: Label, *, status: int, code: str, message: str) -> bytes:
         "error": {"code": status, "message": message, "metadata": {"error_type": code}},
         "choices": [{"index": 0, "delta": {"content": ""}, "finish_reason": "error"}],
     }
+    if metadata is not None:
+        frame["openrouter_metadata"] = msgspec.Raw(metadata)
     return b"data: " + msgspec.json.encode(frame) + b"\n\n"

@@ -161,7 +161,7 @@ def _optional(
         return None
     try:
         return decoder.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as exc:
         raise CallerError(f"{name}: is not {wanted}") from exc
 
 
@@ -172,6 +172,9 @@ def _first_messages(messages: Raw) -> list[_Message]:
         return _MESSAGES.decode(messages)
     except msgspec.DecodeError as exc:
         raise CallerError("messages: each must be an object with a role") from exc
+    except RecursionError as exc:
+        # The body as a whole was read, but by a shorter stack: a nest may just fit there.
+        raise CallerError("messages: nested too deeply; flatten them") from exc
 
 
 def _cut_messages(head: bytes) -> list[_Message]:

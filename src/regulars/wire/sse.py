@@ -22,21 +22,17 @@ class EventCutter:
     than `data` are dropped; several `data` lines of one event are joined by LF.
     """
 
-    __slots__ = ("_rest",)
+    __slots__ = ("rest",)
 
     def __init__(self) -> None:
-        self._rest = b""
-
-    @property
-    def holds(self) -> bool:
-        """Whether the beginning of an event waits for its end."""
-        return bool(self._rest)
+        self.rest = b""
+        """The beginning of an event that waits for its end."""
 
     def feed(self, piece: bytes) -> list[bytes]:
         """Return the data of every event that this piece completes, in order."""
         # The common case first: nothing left over, the piece ends where its last event ends.
-        if self._rest:
-            piece = self._rest + piece
+        if self.rest:
+            piece = self.rest + piece
         if b"\r" in piece:
             return self._feed_crlf(piece)
         blocks = piece.split(b"\n\n")
@@ -45,7 +41,7 @@ class EventCutter:
 
     def end(self) -> list[bytes]:
         """Return the data of a last event that no blank line followed."""
-        rest, self._rest = self._rest, b""
+        rest, self.rest = self.rest, b""
         data = _data(rest.replace(b"\r\n", b"\n").replace(b"\r", b"\n"))
         return [] if data is None else [data]
 
@@ -60,7 +56,7 @@ class EventCutter:
     def _keep(self, rest: bytes) -> None:
         if len(rest) > EVENT_BYTES_MAX:
             raise EventTooLargeError(f"an event of over {EVENT_BYTES_MAX} bytes")
-        self._rest = rest
+        self.rest = rest
 
 
 def _data(block: bytes) -> bytes | None:

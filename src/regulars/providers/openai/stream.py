@@ -5,7 +5,7 @@ that carry usage, an error, an end, or that look unlike their predecessors are p
 inside a JSON string is always escaped, so `"id":"…"` can only be met as a key and its value.
 """
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from msgspec import Raw
@@ -32,6 +32,20 @@ HELD_BYTES_MAX: Final = 1_048_576
 """How much may be held back while no content has come."""
 
 
+class _Mould(NamedTuple):
+    """What stands before and after the text in this upstream's chunks, and what we make of it."""
+
+    before: bytes
+    after: bytes
+    new_before: bytes
+    new_after: bytes
+    size: int
+
+
+_NO_MOULD: Final = _Mould(_NEVER, _NEVER, b"", b"", 2**62)
+"""Larger than any piece, so that nothing fits."""
+
+
 class StreamReader:
     """Reads one upstream stream. Feed pieces, pass on what comes back.
 
@@ -47,6 +61,7 @@ class StreamReader:
         "_label",
         "_model_new",
         "_model_old",
+        "_mould",
         "_overhead",
         "_provider",
         "_seen_created",
@@ -66,6 +81,7 @@ class StreamReader:
         self._held: list[bytes] = []
         self._label = label
         self._id_old = self._model_old = _NEVER
+        self._mould = _NO_MOULD
         self._id_new = b'"id":"%b","provider":%b' % (label.id.encode(), json_text(label.provider))
         self._model_new = b'"model":' + json_text(label.model)
         self._provider = Raw(json_text(label.provider))
@@ -81,6 +97,11 @@ class StreamReader:
         self.chunks = 0
         self.bytes_in = 0
         self._overhead: int | None = None
+
+    @property
+    def halted(self) -> bool:
+        """Whether the stream is at its end, by `[DONE]` or by an error."""
+        return self.done or self.error is not None
 
     @property
     def label(self) -> Label:
@@ -100,9 +121,21 @@ class StreamReader:
     def feed(self, piece: bytes) -> bytes:
         """Take a piece as it came from the socket, return frames for the client (or b"")."""
         self.bytes_in += len(piece)
-        passed = self._pass(piece) if self.started and not self._cutter.holds else None
-        if passed is not None:
-            return passed
+        mould = self._mould
+        if (
+            piece.startswith(mould.before)
+            and piece.endswith(mould.after)
+            and len(piece) >= mould.size
+            and not self._cutter.rest
+        ):
+            text = piece[len(mould.before) : len(piece) - len(mould.after)]
+            if b'"' not in text and b"\n" not in text:
+                self.chunks += 1
+                return b"%b%b%b" % (mould.new_before, text, mould.new_after)
+        if self.started and not self._cutter.rest and self._is_plain(piece):
+            return piece.replace(self._id_old, self._id_new).replace(
+                self._model_old, self._model_new
+            )
         try:
             events = self._cutter.feed(piece)
         except EventTooLargeError as exc:
@@ -121,7 +154,7 @@ class StreamReader:
     def _frames(self, events: list[bytes]) -> bytes:
         frames: list[bytes] = []
         for data in events:
-            if self.done or self.error is not None:
+            if self.halted:
                 break
             frame = self._splice(data) if self.started else None
             if frame is None:
@@ -135,8 +168,8 @@ class StreamReader:
             frames.append(frame)
         return frames[0] if len(frames) == 1 else b"".join(frames)
 
-    def _pass(self, piece: bytes) -> bytes | None:
-        """Splice a piece that is made of whole plain chunks without cutting it into events."""
+    def _is_plain(self, piece: bytes) -> bool:
+        """Tell a piece of whole plain chunks, which needs no cutting into events; count them."""
         count = piece.count(b"\n\n")
         if (
             piece.count(self._id_old) != count
@@ -147,12 +180,12 @@ class StreamReader:
             or b'"error"' in piece
             or b'"reasoning_content"' in piece
             or b"\r" in piece
-            or self.done
-            or self.error is not None
+            or self._id_old is _NEVER
+            or self.halted
         ):
-            return None
+            return False
         self.chunks += count
-        return piece.replace(self._id_old, self._id_new).replace(self._model_old, self._model_new)
+        return True
 
     def _splice(self, data: bytes) -> bytes | None:
         """Replace id and model in a plain chunk; None for a chunk that has to be read."""
@@ -187,6 +220,7 @@ class StreamReader:
 
     def _read(self, data: bytes) -> bytes:
         """Parse a chunk, take what the ledger needs, write it in OpenRouter's shape."""
+        self._mould = _NO_MOULD  # until this chunk has shown that it fits
         if data.strip() == b"[DONE]":
             self.done = True
             return b""
@@ -209,7 +243,7 @@ class StreamReader:
             if not choices:
                 return b""
         self._note(choices, upstream_id, len(data) + FRAMING_BYTES)
-        self._learn(data, fields)
+        self._learn(data, fields, _only_text(choices))
         return self._render(fields, choices)
 
     def _note(self, choices: list[dict[str, Any]], upstream_id: object, size: int) -> None:
@@ -227,7 +261,7 @@ class StreamReader:
                 if self._overhead is None:
                     self._overhead = size - len(str(delta.get("content") or "").encode())
 
-    def _learn(self, data: bytes, fields: dict[str, Raw]) -> None:
+    def _learn(self, data: bytes, fields: dict[str, Raw], plain_text: str | None) -> None:
         """Remember how this upstream writes id and model, to replace them without parsing.
 
         Nothing is learned of one whose chunks need more than that.
@@ -238,6 +272,31 @@ class StreamReader:
             return
         self._id_old = _written(data, b'"id"', fields.get("id"))
         self._model_old = _written(data, b'"model"', fields.get("model"))
+        if self.started and plain_text is not None:
+            self._mould = self._cast(data, plain_text)
+
+    def _cast(self, data: bytes, text: str) -> _Mould:
+        """Make the mould of chunks that differ from this one in their text alone."""
+        quoted = json_text(text)
+        written = _written(data, b'"content"', Raw(quoted))
+        if written is _NEVER or len(quoted) != len(text.encode()) + 2:
+            return _NO_MOULD
+        start = data.index(written) + len(written) - len(quoted) + 1
+        before, after = data[:start], data[start + len(quoted) - 2 :]
+        spliced = self._splice(before + after)
+        if spliced is None:
+            return _NO_MOULD
+        self.chunks -= 1  # it was counted when it was read
+        new_before = b"data: " + self._renamed(before)
+        new_after = self._renamed(after) + b"\n\n"
+        if new_before + new_after != spliced:
+            return _NO_MOULD
+        before, after = b"data: " + before, after + b"\n\n"
+        return _Mould(before, after, new_before, new_after, len(before) + len(after))
+
+    def _renamed(self, part: bytes) -> bytes:
+        part = part.replace(b',"usage":null', b"").replace(self._id_old, self._id_new)
+        return part.replace(self._model_old, self._model_new)
 
     def _render(self, fields: dict[str, Raw], choices: list[dict[str, Any]]) -> bytes:
         label = self._label
@@ -254,6 +313,15 @@ class StreamReader:
         if fields.get("system_fingerprint") == _NULL:
             del fields["system_fingerprint"]
         return b"data: " + msgspec.json.encode(fields) + b"\n\n"
+
+
+def _only_text(choices: list[dict[str, Any]]) -> str | None:
+    """Return the text of a chunk that adds nothing but text to its only choice."""
+    if len(choices) != 1 or choices[0]["finish_reason"] is not None:
+        return None
+    delta = choices[0]["delta"]
+    text = delta.get("content")
+    return text if len(delta) == 1 and isinstance(text, str) else None
 
 
 def _written(data: bytes, key: bytes, value: Raw | None) -> bytes:

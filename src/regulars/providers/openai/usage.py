@@ -1,33 +1,52 @@
 """Token counts as the common dialect and its relatives report them → `Usage`, inclusive."""
 
+from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any, Final
 
 import msgspec
 from msgspec import Raw
 
+from regulars.model.money import NANO, Cost
 from regulars.model.tokens import TOKENS_MAX, Usage
+
+_Tokens = int | float | None
 
 
 class _PromptDetails(msgspec.Struct):
-    cached_tokens: int | float | None = None
-    cache_write_tokens: int | float | None = None
-    cache_creation_tokens: int | float | None = None
-    audio_tokens: int | float | None = None
+    cached_tokens: _Tokens = None
+    cache_write_tokens: _Tokens = None
+    cache_creation_tokens: _Tokens = None
+    audio_tokens: _Tokens = None
 
 
 class _CompletionDetails(msgspec.Struct):
-    reasoning_tokens: int | float | None = None
-    audio_tokens: int | float | None = None
+    reasoning_tokens: _Tokens = None
+    audio_tokens: _Tokens = None
+
+
+class _CacheCreation(msgspec.Struct):
+    ephemeral_1h_input_tokens: _Tokens = None
 
 
 class _Usage(msgspec.Struct):
-    prompt_tokens: int | float | None = None
-    completion_tokens: int | float | None = None
-    total_tokens: int | float | None = None
+    prompt_tokens: _Tokens = None
+    completion_tokens: _Tokens = None
+    total_tokens: _Tokens = None
     prompt_tokens_details: _PromptDetails | None = None
     completion_tokens_details: _CompletionDetails | None = None
-    prompt_cache_hit_tokens: int | float | None = None  # DeepSeek
-    cached_tokens: int | float | None = None  # Moonshot, at the top
+    prompt_cache_hit_tokens: _Tokens = None  # DeepSeek
+    cached_tokens: _Tokens = None  # Moonshot, at the top
+    input_tokens: _Tokens = None  # Anthropic: without what a cache read or wrote
+    output_tokens: _Tokens = None
+    cache_read_input_tokens: _Tokens = None
+    cache_creation_input_tokens: _Tokens = None
+    cache_creation: _CacheCreation | None = None
+    input_tokens_details: _PromptDetails | None = None  # OpenAI's Responses: input includes all
+    output_tokens_details: _CompletionDetails | None = None
+    input_tokens_camel: _Tokens = msgspec.field(default=None, name="inputTokens")  # Bedrock
+    output_tokens_camel: _Tokens = msgspec.field(default=None, name="outputTokens")
+    cache_read_camel: _Tokens = msgspec.field(default=None, name="cacheReadInputTokens")
+    cache_write_camel: _Tokens = msgspec.field(default=None, name="cacheWriteInputTokens")
 
 
 _USAGE: Final = msgspec.json.Decoder(_Usage)
@@ -45,24 +64,111 @@ def read_usage(raw: Raw | bytes) -> Usage | None:
         return None
     prompt, completion = _count(reported.prompt_tokens), _count(reported.completion_tokens)
     if prompt is None and completion is None:
-        return None
+        return _other_names(reported)
     prompt_details = reported.prompt_tokens_details or _PromptDetails()
     completion_details = reported.completion_tokens_details or _CompletionDetails()
+    reasoning = _count(completion_details.reasoning_tokens)
+    beside = _thought_beside(prompt or 0, completion or 0, _count(reported.total_tokens), reasoning)
     return Usage(
         prompt_tokens=prompt or 0,
-        completion_tokens=completion or 0,
+        completion_tokens=(completion or 0) + beside,
         cached_tokens=_first(
             prompt_details.cached_tokens,
             reported.prompt_cache_hit_tokens,
             reported.cached_tokens,
+            reported.cache_read_input_tokens,
         ),
         cache_write_tokens=_first(
-            prompt_details.cache_write_tokens, prompt_details.cache_creation_tokens
+            prompt_details.cache_write_tokens,
+            prompt_details.cache_creation_tokens,
+            reported.cache_creation_input_tokens,
         ),
-        reasoning_tokens=_count(completion_details.reasoning_tokens),
+        cache_write_1h_tokens=_hour(reported),
+        reasoning_tokens=beside or reasoning,
         audio_tokens=_count(prompt_details.audio_tokens),
         audio_output_tokens=_count(completion_details.audio_tokens),
     )
+
+
+def _thought_beside(prompt: int, completion: int, total: int | None, reasoning: int | None) -> int:
+    """Return reasoning that is billed as output but not in `completion_tokens`.
+
+    Google's and xAI's common dialects leave it out: only the total has it.
+    """
+    rest = 0 if total is None else total - prompt - completion
+    return rest if rest > 0 and reasoning in (None, 0, rest) else 0
+
+
+def _other_names(reported: _Usage) -> Usage | None:
+    """Read the shapes that do not speak of prompts: Anthropic's, Bedrock's, the Responses API's."""
+    fresh = _first(reported.input_tokens, reported.input_tokens_camel)
+    completion = _first(reported.output_tokens, reported.output_tokens_camel)
+    if fresh is None and completion is None:
+        return None
+    inside = reported.input_tokens_details
+    thought = reported.output_tokens_details or _CompletionDetails()
+    if inside is not None:
+        read, write, apart = _count(inside.cached_tokens), _count(inside.cache_write_tokens), 0
+    else:
+        read = _first(reported.cache_read_input_tokens, reported.cache_read_camel)
+        write = _first(reported.cache_creation_input_tokens, reported.cache_write_camel)
+        apart = (read or 0) + (write or 0)
+    return Usage(
+        prompt_tokens=(fresh or 0) + apart,
+        completion_tokens=completion or 0,
+        cached_tokens=read,
+        cache_write_tokens=write,
+        cache_write_1h_tokens=_hour(reported),
+        reasoning_tokens=_count(thought.reasoning_tokens),
+    )
+
+
+def _hour(reported: _Usage) -> int | None:
+    created = reported.cache_creation
+    return None if created is None else _count(created.ephemeral_1h_input_tokens)
+
+
+class _CostDetails(msgspec.Struct):
+    upstream_inference_cost: Decimal | None = None
+    upstream_inference_completions_cost: Decimal | None = None
+
+
+class _Charged(msgspec.Struct):
+    cost: Decimal | None = None
+    cost_details: _CostDetails | None = None
+    is_byok: bool | None = None
+
+
+_CHARGED: Final = msgspec.json.Decoder(_Charged)
+_USD_MAX: Final = Decimal(1_000_000)
+
+
+def read_cost(raw: Raw | bytes) -> Cost | None:
+    """Read what an upstream that resells, like OpenRouter, says it charged; None if it does not.
+
+    With the reseller's customer's own key `cost` is only its fee: what the provider bills comes
+    on top. A figure that cannot be (negative, absurd) counts as not given.
+    """
+    if b"cost" not in bytes(raw):
+        return None
+    try:
+        charged = _CHARGED.decode(raw)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return None
+    details = charged.cost_details or _CostDetails()
+    total = charged.cost
+    if total is not None and charged.is_byok and details.upstream_inference_cost is not None:
+        total += details.upstream_inference_cost
+    if total is None or not 0 <= total <= _USD_MAX:
+        return None
+    said = details.upstream_inference_completions_cost
+    completion = Decimal(0) if said is None or not said >= 0 else min(said, total)
+    total_nano, completion_nano = _nano(total), _nano(completion)
+    return Cost(total_nano, total_nano - completion_nano, completion_nano, 0)
+
+
+def _nano(usd: Decimal) -> int:
+    return int((usd * NANO).to_integral_value(ROUND_HALF_EVEN))
 
 
 def _first(*candidates: float | None) -> int | None:

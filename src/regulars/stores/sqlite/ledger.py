@@ -3,7 +3,9 @@
 # ruff: noqa: S608 - only our own table and column names are written into SQL; values are bound
 
 import sqlite3
+from collections.abc import Generator as Yields
 from collections.abc import Iterable, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,14 +13,21 @@ from regulars.model.generation import Generation
 from regulars.stores.base import RowError, StoreError
 from regulars.stores.sqlite.chunks import SIZES, cut
 from regulars.stores.sqlite.connect import connect, store_error
+from regulars.stores.sqlite.fold import FOLD_ROWS, STEP_ROWS, due, fold, unfolded
+from regulars.stores.sqlite.migrate import check
 from regulars.stores.sqlite.names import Key, Names
 from regulars.stores.sqlite.odd_ids import insert_anywhere, unknown
+from regulars.stores.sqlite.retention import delete_some, is_due
 from regulars.stores.sqlite.rollups import add_up, upsert_head, upsert_tail
 from regulars.stores.sqlite.rows import COLUMNS, WordIds, Words, encode, words
+from regulars.stores.sqlite.schema import HOURLY_KEY, SUM_COLUMNS
 
 WORDS_CACHED_MAX: Final = 20_000
 ROWS_WORDS_CACHED_MAX: Final = 5_000
 END_USERS_CACHED_MAX: Final = 100_000
+
+TAIL_ROWS_MAX: Final = 4 * FOLD_ROWS
+"""Where nobody folds between batches, `append` does: the tail is bounded."""
 
 _ROW_FAULTS: Final = (TypeError, ValueError, KeyError, AttributeError, OverflowError)
 """What encoding or binding a row that breaks its own type raises; nothing the store does."""
@@ -37,8 +46,12 @@ def _places(columns: int) -> dict[int, str]:
 
 
 _INSERT: Final = f"INSERT INTO generation ({', '.join(COLUMNS)}) VALUES "
-_UPSERT: Final = {table: (upsert_head(table), upsert_tail(table)) for table in ("daily", "hourly")}
+_UPSERT_HEAD: Final = f"{upsert_head('hourly')} VALUES "
+_UPSERT_TAIL: Final = upsert_tail("hourly")
+_HOUR_PLACES: Final = _places(len(HOURLY_KEY) + len(SUM_COLUMNS) + 1)
 _ROW_PLACES: Final = _places(len(COLUMNS))
+_INSERT_TAIL: Final = "INSERT INTO tail (row) VALUES "
+_TAIL_PLACES: Final = _places(1)
 _ID: Final = COLUMNS.index("id")
 
 
@@ -48,6 +61,9 @@ class SqliteLedger:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._connection: sqlite3.Connection | None = None
+        self._tail_rows = 0
+        self._due: list[int] = []
+        """What is left of a fold that has begun; the last is next."""
         self._inode = path.stat().st_ino
         self._words = Names("name", ("text",), cache_max=WORDS_CACHED_MAX)
         self._rows_words: dict[Words, WordIds] = {}
@@ -58,17 +74,18 @@ class SqliteLedger:
         """Keep the rows that are not there yet; see `stores.base.Ledger`."""
         if not rows:
             return
+        if self._tail_rows >= TAIL_ROWS_MAX:
+            self.fold()
         self._check_file()
         try:
-            if self._connection is None:
-                self._connection = connect(self._path)
+            connection = self._open()
             try:
-                self._append(self._connection, rows)
+                self._append(connection, rows)
             except sqlite3.IntegrityError:
                 # Most likely an id that is there already, after a commit whose result was lost.
-                self._connection.execute("ROLLBACK")
+                connection.execute("ROLLBACK")
                 self._forget()
-                self._append_new(self._connection, rows)
+                self._append_new(connection, rows)
         except _ROW_FAULT_ERRORS as exc:
             self._abandon()
             raise RowError(f"a row of {len(rows)} does not fit the ledger: {exc}") from exc
@@ -79,6 +96,66 @@ class SqliteLedger:
             self._abandon()
             raise RowError(f"a row of {len(rows)} does not fit the ledger: {exc}") from exc
         self._keep()
+        self._tail_rows += len(rows)
+
+    def tidy(self, *, keep_from_us: int | None) -> bool:
+        """Do one step of what is due: see `stores.base.Tidy`."""
+        if self._due or self._tail_rows >= FOLD_ROWS:
+            self._fold_some()
+            return bool(self._due) or keep_from_us is not None
+        return keep_from_us is not None and self._delete(keep_from_us)
+
+    def fold(self) -> None:
+        """Fold all of the tail, step by step."""
+        self._fold_some()
+        while self._due:
+            self._fold_some()
+
+    def _fold_some(self) -> None:
+        with self._transaction() as connection:
+            if not self._due:
+                self._due, self._tail_rows = due(connection)[::-1], 0
+            step = self._due[: -STEP_ROWS - 1 : -1]
+            fold(connection, step)
+        del self._due[-STEP_ROWS:]
+
+    def _delete(self, keep_from_us: int) -> bool:
+        self._check_file()
+        try:
+            has_old = is_due(self._open(), keep_from_us)
+        except sqlite3.Error as exc:
+            self._abandon()
+            raise store_error(exc, self._path) from exc
+        if not has_old:
+            return False
+        with self._transaction() as connection:
+            delete_some(connection, keep_from_us)
+        return True
+
+    @contextmanager
+    def _transaction(self) -> Yields[sqlite3.Connection]:
+        self._check_file()
+        try:
+            connection = self._open()
+            connection.execute("BEGIN IMMEDIATE")
+            yield connection
+            connection.execute("COMMIT")
+        except sqlite3.Error as exc:
+            self._abandon()
+            raise store_error(exc, self._path) from exc
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is None:
+            connection = connect(self._path)
+            try:
+                # The file may have been exchanged since the program started.
+                check(connection, self._path)
+                self._tail_rows = unfolded(connection)
+            except (sqlite3.Error, StoreError):
+                connection.close()
+                raise
+            self._connection = connection
+        return self._connection
 
     def close(self) -> None:
         """Let go of the file; a later append opens it again."""
@@ -108,6 +185,8 @@ class SqliteLedger:
             return
         for chunk in cut(encoded):
             connection.execute(_INSERT + _ROW_PLACES[len(chunk)], _flat(chunk))
+            tail = [values[0] for values in chunk]
+            connection.execute(_INSERT_TAIL + _TAIL_PLACES[len(chunk)], tail)
         self._roll_up(connection, rows, encoded)
         connection.execute("COMMIT")
 
@@ -131,10 +210,10 @@ class SqliteLedger:
             known = known | self._rows_words_learned
         ids = [known[row_texts] for row_texts in texts]
         owners: list[Key | None] = [
-            None if row.end_user is None else (word[0], row.end_user)  # type: ignore
+            None if row.end_user is None else (word[0], row.end_user)
             for row, word in zip(rows, ids, strict=True)
         ]
-        end_user = self._end_users.ids(connection, {key for key in owners if key is not None})
+        end_user = self._end_users.ids(connection, dict.fromkeys(key for key in owners if key))
         return [
             encode(row, word, None if owner is None else end_user[owner])
             for row, word, owner in zip(rows, ids, owners, strict=True)
@@ -146,9 +225,7 @@ class SqliteLedger:
             return {}
         texts = {(text,) for row in rows for text in row if text is not None}
         ids = self._words.ids(connection, texts)
-        return {
-            row: tuple(None if text is None else ids[(text,)] for text in row) for row in rows
-        }
+        return {row: tuple(None if text is None else ids[(text,)] for text in row) for row in rows}
 
     def _roll_up(
         self,
@@ -156,18 +233,17 @@ class SqliteLedger:
         rows: Sequence[Generation],
         encoded: Sequence[tuple[Any, ...]],
     ) -> None:
-        daily, hourly = add_up(list(zip(rows, encoded, strict=True)))
-        for table, groups in (("daily", daily), ("hourly", hourly)):
-            head, tail = _UPSERT[table]
-            # In key order the pages of the tree are visited once each.
-            values = [(*key, *groups[key]) for key in sorted(groups)]
-            for chunk in cut(values):
-                places = ", ".join([f"({', '.join('?' * len(chunk[0]))})"] * len(chunk))
-                connection.execute(head + places + tail, _flat(chunk))
+        """Add the rows to `hourly`; what is kept per user gets them later."""
+        groups = add_up(rows, encoded)
+        # In key order the pages of the tree are visited once each.
+        values = [(*key, *groups[key]) for key in sorted(groups)]
+        for chunk in cut(values):
+            connection.execute(_UPSERT_HEAD + _HOUR_PLACES[len(chunk)] + _UPSERT_TAIL, _flat(chunk))
 
     def _abandon(self) -> None:
         """Close the connection, which rolls back, and forget ids that may have gone with it."""
         self._forget()
+        self._due = []
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()

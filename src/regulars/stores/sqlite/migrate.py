@@ -24,15 +24,20 @@ def prepare(path: Path) -> None:
     with store_errors(path):
         connection = connect(path)
         try:
-            _check(connection, path)
+            if check(connection, path) == 0:
+                # Counts only while the file is empty: lets deleted rows' space be given back.
+                connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             _switch_to_wal(connection)
             _migrate(connection, path)
         finally:
             connection.close()
 
 
-def _check(connection: sqlite3.Connection, path: Path) -> int:
-    """Return the file's schema version if it is one for us."""
+def check(connection: sqlite3.Connection, path: Path) -> int:
+    """Return the file's schema version if it is one for us.
+
+    Raises StoreError, StoreVersionError, sqlite3.Error.
+    """
     version = _number(connection, "PRAGMA user_version")
     application = _number(connection, "PRAGMA application_id")
     objects = _number(connection, "SELECT count(*) FROM sqlite_schema")
@@ -62,11 +67,11 @@ def _switch_to_wal(connection: sqlite3.Connection) -> None:
 
 
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:
-    if _check(connection, path) == SCHEMA_VERSION:
+    if check(connection, path) == SCHEMA_VERSION:
         return
     connection.execute("BEGIN IMMEDIATE")
     # Another process may have migrated while this one waited for the lock.
-    version = _check(connection, path)
+    version = check(connection, path)
     for number, statements in enumerate(MIGRATIONS[version:], start=version + 1):
         for statement in statements:
             connection.execute(statement)

@@ -14,7 +14,7 @@ NOBODY_ID: Final = 0
 
 TEXTS_A_QUERY: Final = 500
 
-Key = tuple[str | int, ...]
+Key = tuple[str | int | None, ...]
 
 
 def texts_of(connection: sqlite3.Connection, table: str, ids: Iterable[int]) -> dict[int, str]:

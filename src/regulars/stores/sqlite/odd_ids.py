@@ -38,6 +38,7 @@ def insert_anywhere(
         place = _free_place(connection, row)
         connection.execute("INSERT INTO odd_id (id, row) VALUES (?, ?)", (row.id, place))
     connection.execute(_INSERT, (place, kept_id, *rest))
+    connection.execute("INSERT INTO tail (row) VALUES (?)", (place,))
 
 
 def _taken(connection: sqlite3.Connection, place: int) -> bool:

@@ -15,16 +15,19 @@ from regulars.stores.base import (
     Sums,
     UserRow,
 )
-from regulars.stores.sqlite.places import bound
-from regulars.stores.sqlite.query import SUMS, conditions, source
 from regulars.stores.sqlite.names import texts_of
+from regulars.stores.sqlite.places import bound
+from regulars.stores.sqlite.query import SUMS, conditions, ranking, some_users, source, user_column
 from regulars.stores.sqlite.readers import Readers
 from regulars.stores.sqlite.rollups import DAY_US, HOUR_US
 from regulars.stores.sqlite.rows import SELECTED, decode_all, find
-from regulars.stores.sqlite.slices import Table
+from regulars.stores.sqlite.slices import ROWS, Table
 
 ROWS_MAX: Final = 100_000
 """No answer is longer, whatever limit was asked for."""
+
+TOP_MAX: Final = 1000
+"""Up to so many users are ranked before they are added up."""
 
 OTHER: Final = "Other"
 """The series' group that holds all but the top ones."""
@@ -65,13 +68,16 @@ class SqliteReports:
             last = None if before is None else find(connection, before)
             if before is not None and last is None:
                 return [], None
-            wanted = [*conditions(where), *_row_times(where, last)]
-            query = (
-                f"SELECT {SELECTED} FROM generation WHERE {' AND '.join(wanted)} "
-                "ORDER BY row DESC LIMIT :limit"
-            )
             values = _row_values(where) | {"limit": limit + 1, "last": last}
-            page = decode_all(connection, connection.execute(query, values).fetchall())
+            found: list[tuple[Any, ...]] = []
+            tables: tuple[Table, ...] = (
+                ("generation",) if where.user is None else ("by_user", "tail")
+            )
+            for table in tables:
+                found += connection.execute(_page(where, last, table), values).fetchall()
+            # A row is folded or not, so none comes twice; its number is its first column.
+            found = sorted(found, reverse=True)[: limit + 1]
+            page = decode_all(connection, found)
         more = len(page) > limit
         page = page[:limit]
         return page, page[-1].id if more and page else None
@@ -107,14 +113,25 @@ class SqliteReports:
 
     def users(self, where: Filter, *, limit: int) -> list[UserRow]:
         """Return the users with the greatest cost, then the most requests."""
-        found = source(where, "daily", groups=["end_user_id"])
+        table, limit = _sums_table(where, by_user=True), _bounded(limit)
+        ranked = ranking(where, table)
         # The plus forbids walking an index by user, which would read every row ever kept.
-        query = (
-            f"SELECT end_user_id, max(last_us), {SUMS} FROM {found.sql} GROUP BY +end_user_id "
-            "ORDER BY sum(cost_nanousd) DESC, sum(requests) DESC, end_user_id LIMIT :limit"
-        )
+        order = "sum(cost_nanousd) DESC, sum(requests) DESC, end_user_id LIMIT :limit"
+        query = f"SELECT end_user_id FROM {ranked.sql} GROUP BY +end_user_id ORDER BY {order}"
         with self._readers.snapshot() as connection:
-            rows = connection.execute(query, found.values | {"limit": _bounded(limit)}).fetchall()
+            values = ranked.values | {"limit": limit}
+            top = (
+                [user_id for (user_id,) in connection.execute(query, values)]
+                if limit <= TOP_MAX
+                else []
+            )
+            # Few users are found first and added up afterwards; for many one pass is less work.
+            found = some_users(where, table, top)
+            rows = connection.execute(
+                f"SELECT end_user_id, max(last_us), {SUMS} FROM {found.sql} "
+                f"GROUP BY +end_user_id ORDER BY {order}",
+                found.values | {"limit": limit},
+            ).fetchall()
             people = texts_of(connection, "end_user", {row[0] for row in rows})
         return [
             UserRow(user=people.get(row[0]), sums=Sums(*row[2:]), last_seen_us=row[1])
@@ -123,7 +140,7 @@ class SqliteReports:
 
     def totals(self, where: Filter) -> Sums:
         """Return the sums of all that the filter selects."""
-        found = source(where, _table(where, by_user=False), groups=())
+        found = source(where, _sums_table(where, by_user=False), groups=())
         with self._readers.snapshot() as connection:
             row = connection.execute(f"SELECT {SUMS} FROM {found.sql}", found.values).fetchone()
         return Sums(*row)
@@ -162,11 +179,26 @@ def _table(where: Filter, *, by_user: bool) -> Table:
     return "daily" if by_user or where.user is not None else "hourly"
 
 
+def _sums_table(where: Filter, *, by_user: bool) -> Table:
+    """Return the coarsest rollup for sums over the whole time."""
+    table = _table(where, by_user=by_user)
+    only_users = where.model is None and where.provider is None and where.key_hash is None
+    return "blocks" if table == "daily" and only_users else table
+
+
 def _series_table(where: Filter, step: Step, group_by: GroupBy) -> Table:
     table = _table(where, by_user=group_by == "user")
     if step == "minute" or (step == "hour" and table == "daily"):
         return "generation"
     return table
+
+
+def _page(where: Filter, last: int | None, table: Table) -> str:
+    wanted = [*conditions(where, user_column=user_column(table)), *_row_times(where, last)]
+    return (
+        f"SELECT {SELECTED} FROM {ROWS[table]} WHERE {' AND '.join(wanted)} "
+        "ORDER BY row DESC LIMIT :limit"
+    )
 
 
 def _row_times(where: Filter, last: int | None) -> list[str]:

@@ -1,6 +1,4 @@
-"""Adding a batch up by day and by hour before it reaches the file: one upsert per group."""
-
-# ruff: noqa: S608 - only our own table and column names are written into SQL; values are bound
+"""Adding a batch up by hour before it reaches the file, and the upserts of all rollups."""
 
 from collections.abc import Mapping, Sequence
 from operator import itemgetter
@@ -8,39 +6,58 @@ from typing import Any, Final
 
 from regulars.model.generation import Generation, Outcome
 from regulars.stores.sqlite.names import NOBODY_ID
-from regulars.stores.sqlite.rows import COLUMNS
-from regulars.stores.sqlite.schema import DAILY_KEY, HOURLY_KEY, SUM_COLUMNS
+from regulars.stores.sqlite.rows import COLUMNS, OUTCOME_CODES
+from regulars.stores.sqlite.schema import BLOCKS_KEY, DAILY_KEY, HOURLY_KEY, SUM_COLUMNS
 
 HOUR_US: Final = 3_600_000_000
 DAY_US: Final = 24 * HOUR_US
+BLOCK_DAYS: Final = 8
+"""Days of a row of `blocks`, counted from 1970: few rows for long times, few days at the ends."""
+
+_COMPLETED: Final = OUTCOME_CODES[Outcome.COMPLETED]
+
+ROW_SUMS: Final = (
+    "1",
+    f"outcome <> {_COMPLETED}",
+    "coalesce(prompt_tokens, 0)",
+    "coalesce(completion_tokens, 0)",
+    "coalesce(reasoning_tokens, 0)",
+    "coalesce(cached_tokens, 0)",
+    "coalesce(cache_write_tokens, 0)",
+    "coalesce(cost_nanousd, 0)",
+    "coalesce(cache_saving_nanousd, 0)",
+    "prompt_tokens IS NOT NULL AND cost_nanousd IS NULL",
+)
+"""What one row adds to SUM_COLUMNS; `sums_of` says the same in Python."""
 
 Group = tuple[int, ...]
 Groups = dict[Group, list[int]]
 
 
-def add_up(rows: Sequence[tuple[Generation, tuple[Any, ...]]]) -> tuple[Groups, Groups]:
-    """Sum generations with their encoded values into (daily, hourly) groups.
+def add_up(rows: Sequence[Generation], encoded: Sequence[tuple[Any, ...]]) -> Groups:
+    """Sum generations with their encoded values into groups of `hourly`.
 
     Each group is its sums in the order of SUM_COLUMNS and, last, when it was last seen.
     """
-    daily: Groups = {}
     hourly: Groups = {}
-    for row, values in rows:
-        account_id, key_id, model_id, user, provider, endpoint = _group_ids(values)
-        end_user_id = user or NOBODY_ID
-        provider_id, endpoint_id = provider or NOBODY_ID, endpoint or NOBODY_ID
-        hour = row.created_at_us // HOUR_US
-        sums = sums_of(row)
-        served = (model_id, endpoint_id, provider_id, key_id)
-        _add(daily, (account_id, hour // 24, end_user_id, *served), sums, row.created_at_us)
-        _add(hourly, (account_id, hour, *served), sums, row.created_at_us)
-    return daily, hourly
+    for row, values in zip(rows, encoded, strict=True):
+        account_id, model_id, endpoint_id, provider_id, key_id = _group_ids(values)
+        key = (
+            account_id,
+            row.created_at_us // HOUR_US,
+            model_id,
+            endpoint_id or NOBODY_ID,
+            provider_id or NOBODY_ID,
+            key_id,
+        )
+        _add(hourly, key, sums_of(row), row.created_at_us)
+    return hourly
 
 
 _group_ids: Final = itemgetter(
     *map(
         COLUMNS.index,
-        ("account_id", "key_id", "model_id", "end_user_id", "provider_id", "endpoint_id"),
+        ("account_id", "model_id", "endpoint_id", "provider_id", "key_id"),
     )
 )
 
@@ -63,9 +80,14 @@ def sums_of(row: Generation) -> tuple[int, ...]:
     return (1, int(failed), *tokens, 0, 0, int(usage is not None))
 
 
+def keys_of(table: str) -> tuple[str, ...]:
+    """Return the key columns of a rollup; the second is its unit of time."""
+    return _KEYS[table]
+
+
 def upsert_head(table: str) -> str:
-    """Return the upsert up to its list of rows."""
-    return f"INSERT INTO {table} ({', '.join((*_KEYS[table], *SUM_COLUMNS, 'last_us'))}) VALUES "
+    """Return the upsert up to its rows."""
+    return f"INSERT INTO {table} ({', '.join((*_KEYS[table], *SUM_COLUMNS, 'last_us'))}) "
 
 
 def upsert_tail(table: str) -> str:
@@ -77,7 +99,11 @@ def upsert_tail(table: str) -> str:
     )
 
 
-_KEYS: Final[Mapping[str, tuple[str, ...]]] = {"daily": DAILY_KEY, "hourly": HOURLY_KEY}
+_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
+    "daily": DAILY_KEY,
+    "blocks": BLOCKS_KEY,
+    "hourly": HOURLY_KEY,
+}
 
 
 def _add(groups: Groups, key: Group, sums: tuple[int, ...], seen_us: int) -> None:

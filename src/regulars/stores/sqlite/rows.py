@@ -1,7 +1,5 @@
 """One generation ↔ one row: which column holds what, in both directions."""
 
-# ruff: noqa: S608 - only our own table and column names are written into SQL; values are bound
-
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
@@ -106,7 +104,20 @@ def encode(row: Generation, word: WordIds, end_user_id: int | None) -> tuple[Any
     is only where its microsecond begins.
     """
     chance = chance_of(row.id, row.created_at_us)
-    account, key, model, provider, endpoint, upstream, finish, native, error, app, referer, agent = word
+    (
+        account,
+        key,
+        model,
+        provider,
+        endpoint,
+        upstream,
+        finish,
+        native,
+        error,
+        app,
+        referer,
+        agent,
+    ) = word
     used, cost, source = row.usage, row.cost, row.usage_source
     usage = used or _NO_USAGE
     details = Details(
@@ -168,11 +179,9 @@ def find(connection: sqlite3.Connection, generation_id_: str) -> int | None:
     return None if found is None else int(found[0])
 
 
-def decode_all(
-    connection: sqlite3.Connection, rows: Iterable[Sequence[Any]]
-) -> list[Generation]:
+def decode_all(connection: sqlite3.Connection, rows: Iterable[Sequence[Any]]) -> list[Generation]:
     """Make the generations of rows selected by SELECTED, in their order."""
-    columns = [dict(zip(COLUMNS, row, strict=True)) for row in rows]
+    columns: list[dict[str, Any]] = [dict(zip(COLUMNS, row, strict=True)) for row in rows]
     details = [_DETAILS.decode(column["details"]) for column in columns]
     ids = {
         number

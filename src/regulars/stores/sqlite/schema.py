@@ -3,7 +3,12 @@
 A generation's row number is its time (`places`), so there is no index by time or by id. Words
 that repeat (models, endpoints, keys, agents) are kept once in `name` and people in
 `end_user`, so that forgetting someone touches one row. Session ids repeat too little for that:
-a dictionary of them cost a third of all writing. In rollups 0 stands for "none", since key
+a dictionary of them cost a third of all writing.
+
+What is kept per user (`by_user`, `daily`, `blocks`) costs a page of the file for nearly every
+row, so it is not written row by row: `tail` names the rows it lacks yet, and every few thousand
+rows they are folded in at once (`fold`). Questions about users add the tail's rows up by
+themselves, so answers are exact at any moment. In rollups 0 stands for "none", since key
 columns cannot be NULL there. There is no hourly rollup per user: it would have nearly as many
 rows as the ledger and made writes three times slower.
 """
@@ -36,6 +41,7 @@ DAILY_KEY: Final = (
     "provider_id",
     "key_id",
 )
+BLOCKS_KEY: Final = ("account_id", "block", "end_user_id")
 HOURLY_KEY: Final = ("account_id", "hour", "model_id", "endpoint_id", "provider_id", "key_id")
 
 _NAME: Final = """
@@ -89,10 +95,14 @@ CREATE TABLE odd_id (
 ) STRICT, WITHOUT ROWID
 """
 
-# Its entries end with the row number, which is the time. Partial, so that it can serve one
-# user's rows but not tempt the planner elsewhere.
+_TAIL: Final = "CREATE TABLE tail (row INTEGER PRIMARY KEY) STRICT"
+
 _BY_USER: Final = """
-CREATE INDEX generation_by_user ON generation (end_user_id) WHERE end_user_id IS NOT NULL
+CREATE TABLE by_user (
+    user_id INTEGER NOT NULL,
+    row INTEGER NOT NULL,
+    PRIMARY KEY (user_id, row)
+) STRICT, WITHOUT ROWID
 """
 
 _SUMS: Final = ",\n".join(f"    {column} INTEGER NOT NULL" for column in SUM_COLUMNS)
@@ -131,8 +141,10 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         _END_USER,
         _GENERATION,
         _ODD_ID,
+        _TAIL,
         _BY_USER,
         _rollup("daily", DAILY_KEY),
+        _rollup("blocks", BLOCKS_KEY),
         _rollup("hourly", HOURLY_KEY),
         _API_KEY,
         _SETTING,

@@ -10,17 +10,34 @@ users; `hourly` does not, but is far smaller, so it serves every question that n
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from regulars.stores.sqlite.places import PLACE_BITS
-from regulars.stores.sqlite.rollups import DAY_US, HOUR_US
+from regulars.stores.sqlite.rollups import BLOCK_DAYS, DAY_US, HOUR_US
 
-Table = Literal["generation", "hourly", "daily"]
+Rollup = Literal["hourly", "daily", "blocks"]
+Table = Literal["generation", "by_user", "tail", Rollup]
 
-UNIT_US: Final[dict[Table, int]] = {"generation": 1, "hourly": HOUR_US, "daily": DAY_US}
-TIME_COLUMN: Final[dict[Table, str]] = {
-    "generation": f"(row >> {PLACE_BITS})",
-    "hourly": "hour",
-    "daily": "day",
+UNIT_US: Final[dict[Table, int]] = {
+    "generation": 1,
+    "by_user": 1,
+    "tail": 1,
+    "hourly": HOUR_US,
+    "daily": DAY_US,
+    "blocks": BLOCK_DAYS * DAY_US,
 }
+TIME_COLUMN: Final[dict[str, str]] = {"hourly": "hour", "daily": "day", "blocks": "block"}
+
+ROWS: Final[dict[str, str]] = {
+    "generation": "generation",
+    "by_user": "by_user CROSS JOIN generation USING (row)",
+    "tail": "tail CROSS JOIN generation USING (row)",
+}
+"""Where single rows are read from: all of them, one user's folded ones, those not folded yet."""
+
+_LEVELS: Final[dict[Table, tuple[Rollup, ...]]] = {
+    "hourly": ("hourly",),
+    "daily": ("daily",),
+    "blocks": ("blocks", "daily"),
+}
+_FOLDED: Final = ("daily", "blocks")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +49,42 @@ class Slice:
     end: int | None
 
 
-def slices(table: Table, from_us: int | None, to_us: int | None) -> list[Slice]:
+def slices(table: Table, from_us: int | None, to_us: int | None, *, one_user: bool) -> list[Slice]:
     """Cut [from_us, to_us) into slices that cover each row exactly once."""
+    rows: Table = "by_user" if one_user else "generation"
+    parts = _cut((*_LEVELS.get(table, ()), rows), from_us, to_us)
+    if one_user:
+        # Neither his rollups nor his rows have what is not folded.
+        parts.append(Slice("tail", from_us, to_us))
+        return parts
+    folded = [part for part in parts if part.table in _FOLDED]
+    if folded:
+        starts = [None if p.start is None else p.start * UNIT_US[p.table] for p in folded]
+        ends = [None if p.end is None else p.end * UNIT_US[p.table] for p in folded]
+        parts.append(Slice("tail", _least(starts), _greatest(ends)))
+    return parts
+
+
+def _cut(levels: tuple[Table, ...], from_us: int | None, to_us: int | None) -> list[Slice]:
+    table, *finer = levels
     unit = UNIT_US[table]
     first = None if from_us is None else -(-from_us // unit)
     last = None if to_us is None else to_us // unit
-    if table == "generation" or (first is not None and last is not None and first >= last):
-        return [Slice("generation", from_us, to_us)]
+    if not finer:
+        return [Slice(table, from_us, to_us)]
+    if first is not None and last is not None and first >= last:
+        return _cut(tuple(finer), from_us, to_us)
     parts = [Slice(table, first, last)]
     if from_us is not None and first is not None and from_us < first * unit:
-        parts.append(Slice("generation", from_us, first * unit))
+        parts += _cut(tuple(finer), from_us, first * unit)
     if to_us is not None and last is not None and last * unit < to_us:
-        parts.append(Slice("generation", last * unit, to_us))
+        parts += _cut(tuple(finer), last * unit, to_us)
     return parts
+
+
+def _least(times: list[int | None]) -> int | None:
+    return None if None in times else min(time for time in times if time is not None)
+
+
+def _greatest(times: list[int | None]) -> int | None:
+    return None if None in times else max(time for time in times if time is not None)

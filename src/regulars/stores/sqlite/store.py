@@ -1,6 +1,6 @@
 """Opening a store by its URL, and the one value that plays all its roles."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -8,6 +8,7 @@ from regulars.model.caller import ApiKey
 from regulars.model.generation import Generation
 from regulars.stores.base import (
     ActivityRow,
+    Difference,
     Filter,
     GroupBy,
     SeriesPoint,
@@ -16,12 +17,14 @@ from regulars.stores.base import (
     Sums,
     UserRow,
 )
+from regulars.stores.sqlite.backup import backup
 from regulars.stores.sqlite.connect import create_file
 from regulars.stores.sqlite.keys import SqliteKeys
 from regulars.stores.sqlite.ledger import SqliteLedger
 from regulars.stores.sqlite.migrate import prepare
 from regulars.stores.sqlite.readers import QUERY_TIME_MAX_S, Readers
 from regulars.stores.sqlite.reports import SqliteReports
+from regulars.stores.sqlite.verify import count_rows, verify
 
 URL_SCHEME: Final = "sqlite:///"
 
@@ -44,6 +47,26 @@ class SqliteStore:
     def append(self, rows: Sequence[Generation]) -> None:
         """See `stores.base.Ledger`."""
         self._ledger.append(rows)
+
+    def tidy(self, *, keep_from_us: int | None) -> bool:
+        """See `stores.base.Tidy`."""
+        return self._ledger.tidy(keep_from_us=keep_from_us)
+
+    def fold(self) -> None:
+        """Fold all rows into what is kept per user: `tidy` does it by and by."""
+        self._ledger.fold()
+
+    def verify(self) -> Iterator[Difference]:
+        """Yield where rollups are not what the rows add up to. Takes a minute for 5 M rows."""
+        return verify(self.path)
+
+    def count_rows(self) -> int:
+        """Count the generations."""
+        return count_rows(self.path)
+
+    def backup(self, target: Path) -> int:
+        """Copy the store to a new file, whole and verified; return its size in bytes."""
+        return backup(self.path, target)
 
     def find_key(self, key_hash: str) -> ApiKey | None:
         """See `stores.base.Keys`."""

@@ -1,0 +1,227 @@
+"""Our rows against a provider's own usage export: who misses what, and whose figures differ. Pure.
+
+The export is CSV with a header. Columns, others are passed over:
+
+| column | |
+|---|---|
+| `id` | the provider's id of the answer (our `upstream_id`), or our own; may be empty |
+| `created_at` | ISO 8601 or Unix seconds; needed where `id` is empty |
+| `model` | as the provider names it |
+| `prompt_tokens`, `completion_tokens` | whole numbers; an empty cell is not compared |
+| `cost_usd` | decimal; an empty cell is not compared |
+"""
+
+import csv
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Final, Literal
+
+from regulars.model.generation import Generation
+from regulars.model.money import NANO, usd_text
+
+EXPORT_ROWS_MAX: Final = 2_000_000
+COLUMNS: Final = ("id", "created_at", "model", "prompt_tokens", "completion_tokens", "cost_usd")
+
+Kind = Literal["missing here", "missing there", "different"]
+
+
+class ExportError(ValueError):
+    """The file is not what it should be; the message names line, column and value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """One line of the provider's export; None is not compared."""
+
+    line: int
+    id: str | None
+    created_at_us: int | None
+    model: str | None
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    cost_nanousd: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """One thing that does not agree. `line` is the export's, `generation` our id."""
+
+    kind: Kind
+    line: int | None
+    generation: str | None
+    figure: str | None = None
+    here: str | None = None
+    there: str | None = None
+
+
+def read_export(lines: Iterable[str]) -> list[Exported]:
+    """Read the export.
+
+    Raises:
+        ExportError: the first thing in it that cannot be read.
+    """
+    reader = csv.DictReader(lines, strict=True)
+    header = reader.fieldnames or []
+    if not {"id", "created_at"} & set(header):
+        raise ExportError(
+            f"line 1: columns {', '.join(header)[:200]!r} name neither id nor created_at; "
+            f"use {', '.join(COLUMNS)}"
+        )
+    found: list[Exported] = []
+    try:
+        for cells in reader:
+            if len(found) == EXPORT_ROWS_MAX:
+                raise ExportError(f"more than {EXPORT_ROWS_MAX} lines: cut the export by time")
+            found.append(_exported(cells, reader.line_num))
+    except csv.Error as exc:
+        raise ExportError(f"line {reader.line_num}: not CSV: {exc}") from exc
+    return found
+
+
+def reconcile(
+    export: Sequence[Exported],
+    rows: Iterable[Generation],
+    *,
+    within_us: int,
+    tolerance_nanousd: int,
+) -> list[Mismatch]:
+    """Match by id, else by model and the nearest time within a bound; name what disagrees.
+
+    Rows that nobody would bill (no usage, nothing of it reported) may be missing there.
+    """
+    by_id = {one.id: one for one in export if one.id}
+    by_time = _Times(one for one in export if not one.id)
+    matched: set[int] = set()
+    found: list[Mismatch] = []
+    for row in rows:
+        there = by_id.get(row.upstream_id or "") or by_id.get(row.id)
+        if there is None or there.line in matched:
+            there = by_time.take(row, within_us)
+        if there is not None:
+            matched.add(there.line)
+            found += _differences(row, there, tolerance_nanousd)
+        elif row.usage is not None:
+            found.append(Mismatch("missing there", None, row.id))
+    found += [
+        Mismatch("missing here", one.line, None, "id", None, one.id)
+        for one in export
+        if one.line not in matched
+    ]
+    return found
+
+
+class _Times:
+    """Lines without an id, by model and time; each is taken once."""
+
+    def __init__(self, export: Iterable[Exported]) -> None:
+        self._by_model: dict[str | None, list[tuple[int, Exported]]] = defaultdict(list)
+        for one in export:
+            if one.created_at_us is not None:
+                self._by_model[one.model].append((one.created_at_us, one))
+        for lines in self._by_model.values():
+            lines.sort(key=lambda pair: pair[0])
+
+    def take(self, row: Generation, within_us: int) -> Exported | None:
+        lines = self._by_model.get(row.upstream_model) or self._by_model.get(row.model) or []
+        at_us = row.created_at_us
+        start = bisect_left(lines, at_us - within_us, key=lambda pair: pair[0])
+        near = [
+            (_distance(row, one), abs(time_us - at_us), position)
+            for position, (time_us, one) in enumerate(lines[start : start + NEAR_MAX], start)
+            if abs(time_us - at_us) <= within_us
+        ]
+        return lines.pop(min(near)[2])[1] if near else None
+
+
+NEAR_MAX: Final = 1000
+"""Lines looked at around a row's time."""
+
+
+def _distance(row: Generation, one: Exported) -> int:
+    """Of several lines near in time the one with the same counts is the likeliest."""
+    if row.usage is None:
+        return 1
+    ours = (row.usage.prompt_tokens, row.usage.completion_tokens)
+    return int(ours != (one.prompt_tokens, one.completion_tokens))
+
+
+def _differences(row: Generation, there: Exported, tolerance_nanousd: int) -> list[Mismatch]:
+    usage, cost = row.usage, row.cost
+    pairs = (
+        ("prompt_tokens", None if usage is None else usage.prompt_tokens, there.prompt_tokens),
+        (
+            "completion_tokens",
+            None if usage is None else usage.completion_tokens,
+            there.completion_tokens,
+        ),
+    )
+    found = [
+        Mismatch("different", there.line, row.id, name, _shown(here), _shown(theirs))
+        for name, here, theirs in pairs
+        if theirs is not None and here != theirs
+    ]
+    if there.cost_nanousd is not None:
+        here = None if cost is None else cost.total
+        if here is None or abs(here - there.cost_nanousd) > tolerance_nanousd:
+            ours = None if here is None else usd_text(here)
+            theirs_usd = usd_text(there.cost_nanousd)
+            found.append(Mismatch("different", there.line, row.id, "cost_usd", ours, theirs_usd))
+    return found
+
+
+def _exported(cells: Mapping[str, str | None], line: int) -> Exported:
+    def cell(name: str) -> str | None:
+        return (cells.get(name) or "").strip() or None
+
+    if cell("id") is None and cell("created_at") is None:
+        raise ExportError(f"line {line}: neither id nor created_at: one of them is needed")
+    return Exported(
+        line=line,
+        id=cell("id"),
+        created_at_us=_time(cell("created_at"), line),
+        model=cell("model"),
+        prompt_tokens=_count(cell("prompt_tokens"), "prompt_tokens", line),
+        completion_tokens=_count(cell("completion_tokens"), "completion_tokens", line),
+        cost_nanousd=_nanousd(cell("cost_usd"), line),
+    )
+
+
+def _time(text: str | None, line: int) -> int | None:
+    if text is None:
+        return None
+    try:
+        return int(Decimal(text) * 1_000_000)
+    except InvalidOperation:
+        pass  # not Unix seconds, so a date
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError as exc:
+        raise ExportError(
+            f"line {line}: created_at {text[:100]!r} is neither ISO 8601 nor Unix seconds"
+        ) from exc
+    return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1_000_000)
+
+
+def _count(text: str | None, name: str, line: int) -> int | None:
+    if text is None:
+        return None
+    if not text.isascii() or not text.isdigit():
+        raise ExportError(f"line {line}: {name} {text[:100]!r} is not a whole number")
+    return int(text)
+
+
+def _nanousd(text: str | None, line: int) -> int | None:
+    if text is None:
+        return None
+    try:
+        return int((Decimal(text) * NANO).to_integral_value())
+    except (InvalidOperation, ValueError, OverflowError) as exc:
+        raise ExportError(f"line {line}: cost_usd {text[:100]!r} is not a decimal number") from exc
+
+
+def _shown(value: int | None) -> str | None:
+    return None if value is None else str(value)

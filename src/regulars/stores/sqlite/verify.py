@@ -1,0 +1,138 @@
+"""Is the ledger whole? Rollups are added up anew from rows, and every difference is named."""
+
+# ruff: noqa: S608 - only our own table and column names are written into SQL; values are bound
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from regulars.stores.base import Difference
+from regulars.stores.sqlite.connect import connect, store_errors
+from regulars.stores.sqlite.fold import GROUPED, rolled_up
+from regulars.stores.sqlite.places import TIME_MAX_US
+from regulars.stores.sqlite.rollups import BLOCK_DAYS, DAY_US, HOUR_US, keys_of
+from regulars.stores.sqlite.schema import SUM_COLUMNS
+
+_FOLDED_ROWS: Final = "generation WHERE row NOT IN (SELECT row FROM tail)"
+_UNIT_US: Final = {"hourly": HOUR_US, "daily": DAY_US, "blocks": BLOCK_DAYS * DAY_US}
+
+
+def verify(path: Path) -> Iterator[Difference]:
+    """Yield what does not agree, as the file stands at one moment; writers are not held up.
+
+    Where retention has deleted rows, rollups of times before the first whole unit that is left
+    cannot be compared: they are passed over.
+
+    Raises:
+        StoreError: the file cannot be read.
+    """
+    with store_errors(path):
+        connection = connect(path)
+        try:
+            connection.execute("PRAGMA query_only = ON")
+            connection.execute("BEGIN")
+            yield from _damage(connection)
+            for table in GROUPED:
+                yield from _rollup(connection, table)
+            yield from _index(connection)
+        finally:
+            connection.close()
+
+
+def _damage(connection: sqlite3.Connection) -> Iterator[Difference]:
+    for (text,) in connection.execute("PRAGMA quick_check(20)"):
+        if text != "ok":
+            yield Difference("file", "", "damage", None, str(text))
+
+
+def _rollup(connection: sqlite3.Connection, table: str) -> Iterator[Difference]:
+    keys = keys_of(table)
+    columns = (*SUM_COLUMNS, "last_us")
+    rows = "generation WHERE true" if table == "hourly" else _FOLDED_ROWS
+    kept = f"SELECT {', '.join((*keys, *columns))} FROM {table}"
+    order = ", ".join(str(number + 1) for number in range(len(keys)))
+    pairs = _side_by_side(
+        connection.execute(f"{rolled_up(table, rows)} ORDER BY {order}"),
+        connection.execute(f"{kept} ORDER BY {order}"),
+        len(keys),
+    )
+    first = _first_whole_unit(connection, table)
+    for key, from_rows, from_rollup in pairs:
+        if from_rows == from_rollup or key[1] < first:
+            continue
+        where = _named(connection, keys, key)
+        nothing = (None,) * len(columns)
+        for column, true, found in zip(
+            columns, from_rows or nothing, from_rollup or nothing, strict=True
+        ):
+            if true != found:
+                yield Difference(table, where, column, true, found)
+
+
+def _side_by_side(
+    truth: Iterator[tuple[Any, ...]], kept: Iterator[tuple[Any, ...]], keys: int
+) -> Iterator[tuple[tuple[int, ...], tuple[int, ...] | None, tuple[int, ...] | None]]:
+    """Walk two sorted answers at once: (key, sums of one, sums of the other) for each key."""
+    a, b = next(truth, None), next(kept, None)
+    while a is not None or b is not None:
+        key = min(row[:keys] for row in (a, b) if row is not None)
+        mine = a is not None and a[:keys] == key
+        theirs = b is not None and b[:keys] == key
+        yield key, a[keys:] if a and mine else None, b[keys:] if b and theirs else None
+        a = next(truth, None) if mine else a
+        b = next(kept, None) if theirs else b
+
+
+def _first_whole_unit(connection: sqlite3.Connection, table: str) -> int:
+    """Return the first unit of a rollup none of whose rows were deleted."""
+    (deleted_to,) = connection.execute(
+        "SELECT coalesce((SELECT CAST(value AS INTEGER) FROM setting WHERE name = 'rows_from_us'), ?)",
+        (-TIME_MAX_US,),
+    ).fetchone()
+    return -(-int(deleted_to) // _UNIT_US[table])
+
+
+def _index(connection: sqlite3.Connection) -> Iterator[Difference]:
+    (missing,) = connection.execute(
+        f"SELECT count(*) FROM {_FOLDED_ROWS} AND end_user_id IS NOT NULL AND NOT EXISTS "
+        "(SELECT 1 FROM by_user AS b WHERE b.user_id = end_user_id AND b.row = generation.row)"
+    ).fetchone()
+    (beyond,) = connection.execute(
+        "SELECT count(*) FROM by_user AS b LEFT JOIN generation AS g ON g.row = b.row "
+        "WHERE g.end_user_id IS NOT b.user_id"
+    ).fetchone()
+    (lost,) = connection.execute(
+        "SELECT count(*) FROM tail WHERE row NOT IN (SELECT row FROM generation)"
+    ).fetchone()
+    for name, count in (("rows it lacks", missing), ("rows too many", beyond)):
+        if count:
+            yield Difference("by_user", "", name, 0, count)
+    if lost:
+        yield Difference("tail", "", "rows that are not there", 0, lost)
+
+
+def _named(connection: sqlite3.Connection, keys: Sequence[str], values: Sequence[Any]) -> str:
+    """Write a group's key with the texts its numbers stand for."""
+    parts: list[str] = []
+    for key, value in zip(keys, values, strict=True):
+        if not key.endswith("_id"):
+            parts.append(f"{key}={value}")
+            continue
+        table, column = ("end_user", "name") if key == "end_user_id" else ("name", "text")
+        found = connection.execute(
+            f"SELECT {column} FROM {table} WHERE id = ?", (value,)
+        ).fetchone()
+        parts.append(f"{key.removesuffix('_id')}={None if found is None else found[0]}")
+    return " ".join(parts)
+
+
+def count_rows(path: Path) -> int:
+    """Count the generations. Raises StoreError."""
+    with store_errors(path):
+        connection = connect(path)
+        try:
+            (count,) = connection.execute("SELECT count(*) FROM generation").fetchone()
+            return int(count)
+        finally:
+            connection.close()

@@ -1,0 +1,217 @@
+"""`regulars ledger`: verify, reconcile, backup, as a person uses them."""
+
+import json
+import sqlite3
+import threading
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from conformance.stores.ledgers import generation
+from regulars.cli.main import app
+from regulars.model.generation import Generation, Outcome
+from regulars.stores.base import StoreError
+from regulars.stores.sqlite import open_store
+
+HEADER = "id,created_at,model,prompt_tokens,completion_tokens,cost_usd"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a configuration and a ledger of 30 rows."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("REGULARS_HOME", str(tmp_path))
+    (tmp_path / "regulars.toml").write_text('[store]\nurl = "sqlite:///ledger.db"\n')
+    store = open_store(f"sqlite:///{tmp_path}/ledger.db")
+    store.append([row(n) for n in range(30)])
+    store.close()
+    return tmp_path
+
+
+def row(number: int) -> Generation:
+    return generation(
+        number, upstream_id=f"chatcmpl-{number}", upstream_model="llama-x", end_user=f"u{number}"
+    )
+
+
+def exported(
+    number: int, *, identity: bool = True, tokens: int = 100, cost: str = "0.0000015"
+) -> str:
+    at_s = row(number).created_at_us / 1_000_000
+    name = f"chatcmpl-{number}" if identity else ""
+    return f"{name},{at_s},llama-x,{tokens},10,{cost}"
+
+
+def run(*arguments: str) -> tuple[int, str]:
+    result = CliRunner().invoke(app, ["ledger", *arguments])
+    return result.exit_code, result.output
+
+
+def write(folder: Path, *lines: str) -> str:
+    file = folder / "export.csv"
+    file.write_text("\n".join([HEADER, *lines]) + "\n")
+    return str(file)
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_whole_ledger_verifies() -> None:
+    code, output = run("verify", "--json")
+
+    assert code == 0
+    assert json.loads(output) == {"rows": 30, "differences": []}
+
+
+@pytest.mark.parametrize(
+    ("damage", "named"),
+    [
+        ("UPDATE hourly SET cost_nanousd = cost_nanousd + 1", "hourly account=default hour="),
+        ("DELETE FROM hourly", "requests is None, rows say 30"),
+        ("DELETE FROM generation WHERE end_user_id = 3", "rows that are not there"),
+    ],
+)
+def test_every_difference_is_named(folder: Path, damage: str, named: str) -> None:
+    connection = sqlite3.connect(folder / "ledger.db")
+    connection.execute(damage)
+    connection.commit()
+    connection.close()
+
+    code, output = run("verify")
+
+    assert code == 1
+    assert named in output
+
+
+def test_a_folded_ledger_is_compared_by_user_too(folder: Path) -> None:
+    store = open_store(f"sqlite:///{folder}/ledger.db")
+    store.fold()
+    store.close()
+    connection = sqlite3.connect(folder / "ledger.db")
+    connection.execute("UPDATE daily SET requests = 2 WHERE end_user_id = 3")
+    connection.execute("UPDATE blocks SET failed = 9 WHERE end_user_id = 4")
+    connection.execute("DELETE FROM by_user WHERE user_id = 5")
+    connection.commit()
+    connection.close()
+
+    code, output = run("verify", "--json")
+    found = {(d["table"], d["figure"], d["kept"]) for d in json.loads(output)["differences"]}
+
+    assert code == 1
+    assert found == {
+        ("daily", "requests", 2),
+        ("blocks", "failed", 9),
+        ("by_user", "rows it lacks", 1),
+    }
+
+
+def test_an_export_that_agrees_reconciles(folder: Path) -> None:
+    file = write(folder, *(exported(n, identity=n % 2 == 0) for n in range(30)))
+
+    code, output = run("reconcile", "--provider-csv", file, "--json")
+
+    assert json.loads(output) == {"lines": 30, "mismatches": []}
+    assert code == 0
+
+
+def test_what_is_missing_or_differs_is_named(folder: Path) -> None:
+    lines = [exported(n) for n in range(2, 30)]
+    lines[0] = exported(2, tokens=101)
+    lines[1] = exported(3, cost="0.5")
+    file = write(folder, *lines, f"chatcmpl-x,{row(5).created_at_us / 1e6},llama-x,1,1,0")
+
+    code, output = run("reconcile", "--provider-csv", file, "--json")
+    found = {
+        (m["kind"], m["generation"], m["figure"], m["here"], m["there"])
+        for m in json.loads(output)["mismatches"]
+    }
+
+    assert code == 1
+    assert found == {
+        ("different", "gen-00000002", "prompt_tokens", "100", "101"),
+        ("different", "gen-00000003", "cost_usd", "0.0000015", "0.5"),
+        ("missing there", "gen-00000000", None, None, None),
+        ("missing there", "gen-00000001", None, None, None),
+        ("missing here", None, "id", None, "chatcmpl-x"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("a,b\n1,2\n", "name neither id nor created_at"),
+        (f"{HEADER}\nx,yesterday,m,1,1,1\n", "line 2: created_at 'yesterday'"),
+        (f"{HEADER}\nx,,m,1.5,1,1\n", "line 2: prompt_tokens '1.5'"),
+        (f"{HEADER}\nx,,m,1,1,cheap\n", "line 2: cost_usd 'cheap'"),
+        (f"{HEADER}\n,,m,1,1,1\n", "line 2: neither id nor created_at"),
+    ],
+)
+def test_an_export_that_cannot_be_read_is_named(folder: Path, text: str, named: str) -> None:
+    (folder / "export.csv").write_text(text)
+
+    code, output = run("reconcile", "--provider-csv", "export.csv")
+
+    assert code == 1
+    assert named in output
+
+
+def test_a_backup_made_under_load_is_whole(folder: Path) -> None:
+    store = open_store(f"sqlite:///{folder}/ledger.db")
+    stop = threading.Event()
+
+    def write_on() -> None:
+        number = 100
+        while not stop.is_set():
+            store.append([generation(n, end_user=f"u{n}") for n in range(number, number + 20)])
+            number += 20
+
+    writer = threading.Thread(target=write_on)
+    writer.start()
+    code, output = run("backup", str(folder / "copy.db"), "--json")
+    stop.set()
+    writer.join()
+    copy = open_store(f"sqlite:///{folder}/copy.db")
+    rows = copy.count_rows()
+    differences = list(copy.verify())
+    copy.close()
+    store.close()
+
+    assert code == 0, output
+    assert json.loads(output)["bytes"] > 0
+    assert rows >= 30
+    assert differences == []
+    assert list(folder.glob("*.partial*")) == []
+
+
+def test_a_backup_replaces_nothing(folder: Path) -> None:
+    (folder / "copy.db").write_text("precious")
+
+    code, output = run("backup", "copy.db")
+
+    assert code == 1
+    assert "exists: choose another name" in " ".join(output.split())
+    assert (folder / "copy.db").read_text() == "precious"
+
+
+def test_a_damaged_ledger_is_not_backed_up(folder: Path) -> None:
+    store = open_store(f"sqlite:///{folder}/ledger.db")
+    connection = sqlite3.connect(folder / "ledger.db")
+    connection.execute("UPDATE hourly SET requests = 5")
+    connection.commit()
+    connection.close()
+
+    with pytest.raises(StoreError, match="not whole"):
+        store.backup(folder / "copy.db")
+    store.close()
+
+    assert not (folder / "copy.db").exists()
+
+
+def test_rows_nobody_bills_may_be_missing_there(folder: Path) -> None:
+    store = open_store(f"sqlite:///{folder}/ledger.db")
+    store.append([generation(50, outcome=Outcome.REFUSED, usage=None, cost=None)])
+    store.close()
+    file = write(folder, *(exported(n) for n in range(30)))
+
+    code, _ = run("reconcile", "--provider-csv", file)
+
+    assert code == 0

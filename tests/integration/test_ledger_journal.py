@@ -1,0 +1,207 @@
+"""Requests that started and whose process was killed come back as `interrupted`."""
+
+import asyncio
+import signal
+import subprocess
+import sys
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from conformance.stores.ledgers import generation
+from regulars.config.settings import LedgerSettings
+from regulars.exchange.exchange import Accepted
+from regulars.ledger import LedgerWriter, journal
+from regulars.ledger.journal import Journal, Started, orphans
+from regulars.model.catalog import Endpoint, Provider
+from regulars.model.generation import Outcome, UsageSource
+from regulars.model.ids import generation_id
+from regulars.model.money import Cost, Price
+from regulars.model.tokens import Usage
+from regulars.stores.base import Filter
+from regulars.stores.sqlite import SqliteStore, open_store
+
+TESTS = Path(__file__).parents[1]
+ALL = Filter(account="default")
+AT_US = 1_760_000_000_000_000
+PRICE = Price(prompt=Decimal("0.000001"), completion=Decimal("0.000002"))
+
+WORKER = """
+import asyncio, sys
+from integration.test_ledger_journal import started
+from conformance.stores.ledgers import generation
+from regulars.config.settings import LedgerSettings
+from regulars.ledger import LedgerWriter
+from regulars.stores.sqlite import open_store
+
+async def main():
+    writer = LedgerWriter(open_store(sys.argv[1]), LedgerSettings())
+    writer.start()
+    for number in range(20):
+        writer.started(*started(number))
+    for number in range(5):
+        accepted, _ = started(number)
+        await writer.settle(generation(id=accepted.id, created_at_us=accepted.created_at_us))
+    await asyncio.sleep(0.2)
+    print("ready", flush=True)
+    await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+def started(number: int, *, price: Price | None = PRICE, endpoint: str = "alpha/llama") -> Started:
+    """A request that goes to an upstream; later numbers are a second later."""
+    at_us = AT_US + number * 1_000_000
+    accepted = Accepted(
+        id=generation_id(at_us, number),
+        created_at_us=at_us,
+        at_s=0.0,
+        account="default",
+        key_hash="key-1",
+        model="meta/llama",
+        streamed=True,
+        prompt_bytes=400,
+        end_user="ann",
+        session=None,
+        app=None,
+        referer=None,
+        user_agent="tests",
+    )
+    provider = Provider("alpha", "Alpha", "openai", "http://127.0.0.1:1/v1")
+    return accepted, Endpoint(endpoint, "meta/llama", provider, "llama-x", price)
+
+
+def restart(store: SqliteStore) -> None:
+    """Start and stop a writer, as the next process does."""
+
+    async def session() -> None:
+        writer = LedgerWriter(store, LedgerSettings())
+        writer.start()
+        assert await writer.settle(generation(99))
+        writer.stop()
+
+    asyncio.run(session())
+
+
+def test_a_killed_process_leaves_its_requests_as_interrupted(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/ledger.db"
+    worker = subprocess.Popen(
+        [sys.executable, "-c", WORKER, url],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={"PYTHONPATH": f"{TESTS}:{TESTS.parent / 'src'}"},
+    )
+    assert worker.stdout is not None
+    assert worker.stdout.readline() == "ready\n"
+    store = open_store(url)
+
+    restart(store)
+    while_it_lives = store.totals(ALL).requests
+    worker.send_signal(signal.SIGKILL)
+    worker.communicate(timeout=10)
+    restart(store)
+    restart(store)
+    rows = {row.id: row for row in store.generations(ALL, limit=100, before=None)[0]}
+    interrupted = rows[started(7)[0].id]
+
+    assert while_it_lives == 5 + 1
+    assert len(rows) == store.totals(ALL).requests == 20 + 1
+    assert rows[started(4)[0].id].outcome is Outcome.COMPLETED
+    assert interrupted.outcome is Outcome.INTERRUPTED
+    assert interrupted.usage == Usage(prompt_tokens=100, completion_tokens=0)
+    assert interrupted.usage_source is UsageSource.ESTIMATED
+    assert interrupted.cost == Cost(100_000, 100_000, 0, 0)
+    assert (interrupted.provider, interrupted.endpoint) == ("Alpha", "alpha/llama")
+    assert list(tmp_path.glob("*.journal.*")) == []
+    assert list(store.verify()) == []
+    store.close()
+
+
+def test_the_last_endpoint_counts_and_an_unknown_price_stays_unknown(tmp_path: Path) -> None:
+    open_: dict[str, Started] = {}
+    first, second = started(1), started(1, price=None, endpoint="beta/llama")
+    open_[first[0].id] = second
+    writer = Journal(tmp_path / "ledger.db.spool", open_)
+    writer.add([first, second])
+    writer.close(keep=True)
+
+    (orphan,) = orphans(tmp_path / "ledger.db.spool")
+    (row,), unreadable = orphan.rows()
+    orphan.close()
+
+    assert (row.endpoint, row.cost, unreadable) == ("beta/llama", None, 0)
+
+
+def test_a_line_cut_by_the_kill_is_left_out(tmp_path: Path) -> None:
+    open_ = {started(n)[0].id: started(n) for n in range(3)}
+    writer = Journal(tmp_path / "spool", open_)
+    writer.add(open_.values())
+    writer.close(keep=True)
+    (path,) = tmp_path.glob("spool.journal.*")
+    path.write_bytes(path.read_bytes()[:-20])
+
+    (orphan,) = orphans(tmp_path / "spool")
+    rows, unreadable = orphan.rows()
+    orphan.close()
+
+    assert (len(rows), unreadable) == (2, 1)
+
+
+def test_a_long_journal_is_renewed_with_what_is_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "JOURNAL_BYTES_MAX", 2_000)
+    open_: dict[str, Started] = {}
+    writer = Journal(tmp_path / "spool", open_)
+
+    for number in range(500):
+        accepted, endpoint = started(number)
+        open_[accepted.id] = (accepted, endpoint)
+        writer.add([(accepted, endpoint)])
+        if number % 50:
+            del open_[accepted.id]
+    (path,) = tmp_path.glob("spool.journal.*")
+    size = path.stat().st_size
+    writer.close(keep=True)
+    (orphan,) = orphans(tmp_path / "spool")
+    rows, _ = orphan.rows()
+    orphan.close()
+
+    assert size < 12_000
+    assert set(open_) <= {row.id for row in rows}
+
+
+def test_a_request_that_ended_at_once_is_never_written(tmp_path: Path) -> None:
+    writer = Journal(tmp_path / "spool", {})
+
+    writer.add([started(1)])
+    writer.close(keep=True)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_orderly_stop_leaves_no_journal(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path}/ledger.db")
+    while_it_runs: list[Path] = []
+
+    def journals() -> list[Path]:
+        return list(tmp_path.glob("*.journal.*"))
+
+    async def session() -> None:
+        writer = LedgerWriter(store, LedgerSettings())
+        writer.start()
+        accepted, endpoint = started(1)
+        writer.started(accepted, endpoint)
+        await asyncio.sleep(0.1)
+        while_it_runs.extend(journals())
+        await writer.settle(generation(id=accepted.id, created_at_us=accepted.created_at_us))
+        writer.stop()
+
+    asyncio.run(session())
+
+    assert len(while_it_runs) == 1
+    assert journals() == []
+    assert store.totals(ALL).requests == 1
+    store.close()

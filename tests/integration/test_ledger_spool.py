@@ -1,0 +1,170 @@
+"""While the store is away and the queue is full, rows go to files and come back in order, once."""
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from conformance.stores.ledgers import generation
+from regulars.config.settings import LedgerSettings
+from regulars.ledger import LedgerWriter
+from regulars.stores.base import Filter
+from regulars.stores.sqlite import SqliteStore, open_store
+
+ALL = Filter(account="default")
+SMALL = LedgerSettings(queue_rows_max=20, retry_s=0.01, commit_wait_s=0.05)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Generator[SqliteStore]:
+    opened = open_store(f"sqlite:///{tmp_path}/ledger.db")
+    yield opened
+    opened.close()
+
+
+@contextmanager
+def missing(store: SqliteStore) -> Generator[None]:
+    away = store.path.with_suffix(".away")
+    store.path.rename(away)
+    yield
+    away.rename(store.path)
+
+
+async def until_spooled(writer: LedgerWriter, count: int) -> None:
+    while writer.spooled < count:  # noqa: ASYNC110 - what is waited for is another thread's
+        await asyncio.sleep(0.005)
+
+
+def spool_files(store: SqliteStore) -> list[Path]:
+    return sorted(store.path.parent.glob("*.jsonl"))
+
+
+def insertion_order(store: SqliteStore) -> list[str]:
+    connection = sqlite3.connect(store.path)
+    names = connection.execute("SELECT name FROM end_user ORDER BY id").fetchall()
+    connection.close()
+    return [name for (name,) in names]
+
+
+def test_a_full_queue_spools_instead_of_refusing_and_drains_in_order(store: SqliteStore) -> None:
+    rows = [generation(n, end_user=f"u{n:03d}") for n in range(100)]
+
+    async def session() -> tuple[bool, int]:
+        writer = LedgerWriter(store, SMALL)
+        writer.start()
+        with missing(store):
+            futures = [writer.submit(row) for row in rows]
+            await asyncio.wait_for(until_spooled(writer, len(rows)), 10)
+            kept = await asyncio.gather(*futures)
+            room = writer.has_room()
+        writer.submit(generation(200, end_user="u999"))
+        assert await writer.drain(20) == 0
+        left = writer.spooled
+        writer.stop()
+        return all(kept) and room, left
+
+    went_well, left = asyncio.run(session())
+
+    assert went_well
+    assert left == 0
+    assert spool_files(store) == []
+    assert store.totals(ALL).requests == 101
+    assert insertion_order(store) == [*(f"u{n:03d}" for n in range(100)), "u999"]
+    assert list(store.verify()) == []
+
+
+def test_spooled_rows_survive_a_restart_and_are_counted_once(store: SqliteStore) -> None:
+    rows = [generation(n) for n in range(50)]
+
+    async def die_with_the_store_away() -> None:
+        writer = LedgerWriter(store, SMALL)
+        writer.start()
+        with missing(store):
+            for row in rows:
+                writer.submit(row)
+            await asyncio.wait_for(until_spooled(writer, len(rows)), 10)
+            writer.stop()
+
+    async def start_again() -> None:
+        writer = LedgerWriter(store, SMALL)
+        writer.start()
+        writer.submit(generation(99))
+        assert await writer.drain(20) == 0
+        writer.stop()
+
+    asyncio.run(die_with_the_store_away())
+    (file,) = spool_files(store)
+    twice = file.with_name(file.name.replace(".jsonl", "0.jsonl"))
+    twice.write_bytes(file.read_bytes())
+    asyncio.run(start_again())
+
+    assert spool_files(store) == []
+    assert store.totals(ALL).requests == 51
+    assert list(store.verify()) == []
+
+
+def test_the_spool_is_bounded_and_then_the_queue_is_full(store: SqliteStore) -> None:
+    settings = LedgerSettings(queue_rows_max=20, retry_s=0.01, spool_rows_max=10)
+
+    async def session() -> tuple[bool, int]:
+        writer = LedgerWriter(store, settings)
+        writer.start()
+        with missing(store):
+            for number in range(30):
+                writer.submit(generation(number))
+            await asyncio.sleep(0.1)
+            room, spooled = writer.has_room(), writer.spooled
+        assert await writer.drain(10) == 0
+        writer.stop()
+        return room, spooled
+
+    room, spooled = asyncio.run(session())
+
+    assert not room
+    assert spooled <= 10
+    assert store.totals(ALL).requests == 30
+
+
+def test_late_rows_are_counted(store: SqliteStore) -> None:
+    async def session() -> tuple[list[bool], int]:
+        writer = LedgerWriter(store, LedgerSettings(commit_wait_s=0.05, retry_s=0.01))
+        writer.start()
+        with missing(store):
+            late = await asyncio.gather(*(writer.settle(generation(n)) for n in range(3)))
+        await writer.drain(10)
+        late_rows = writer.late
+        writer.stop()
+        return late, late_rows
+
+    settled, late = asyncio.run(session())
+
+    assert settled == [False, False, False]
+    assert late == 3
+
+
+def test_a_bad_row_among_spooled_ones_is_set_apart(
+    store: SqliteStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, "regulars.ledger")
+    rows = [generation(n, model="\ud800" if n == 5 else "m") for n in range(40)]
+
+    async def session() -> list[object]:
+        writer = LedgerWriter(store, SMALL)
+        writer.start()
+        with missing(store):
+            futures = [writer.submit(row) for row in rows]
+            await asyncio.wait_for(until_spooled(writer, 39), 10)
+            results = await asyncio.gather(*futures, return_exceptions=True)
+        writer.submit(generation(99))
+        await writer.drain(20)
+        writer.stop()
+        return list(results)
+
+    results = asyncio.run(session())
+
+    assert results.count(True) == 39
+    assert store.totals(ALL).requests == 40
