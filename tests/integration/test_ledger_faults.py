@@ -1,10 +1,13 @@
 """The store's file damaged, read-only or of a newer program while rows flow: clear words, no loss."""
 
 import asyncio
+import contextlib
 import logging
 import os
+import shutil
 import sqlite3
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
@@ -17,6 +20,8 @@ from regulars.stores.sqlite import SqliteStore, open_store
 from regulars.stores.sqlite.schema import SCHEMA_VERSION
 
 ALL = Filter(account="default")
+
+NOBODY = 65534
 
 
 def damage(path: Path) -> None:
@@ -81,18 +86,36 @@ def test_a_lost_file_is_named_and_its_rows_are_spooled(
     restored.close()
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_read_only_file_says_what_to_change(tmp_path: Path) -> None:
-    store = open_store(f"sqlite:///{tmp_path}/ledger.db")
-    store.path.chmod(0o400)
+@contextlib.contextmanager
+def as_nobody() -> Generator[None]:
+    """Put root's powers aside: root may write everywhere."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
 
-    with pytest.raises(StoreError, match=r"read-only|not permitted"):
+
+def test_a_read_only_file_says_what_to_change() -> None:
+    # Not below pytest's own folder, which only its owner may enter.
+    folder = Path(tempfile.mkdtemp(prefix="regulars-read-only-"))
+    store = open_store(f"sqlite:///{folder}/ledger.db")
+    folder.chmod(0o755)
+    for file in folder.iterdir():
+        file.chmod(0o444)
+
+    with as_nobody(), pytest.raises(StoreError, match=r"read-only|not permitted|not accessible"):
         store.append([generation(1)])
-    store.path.chmod(0o600)
+    for file in folder.iterdir():
+        file.chmod(0o600)
     store.append([generation(1)])
 
     assert store.totals(ALL).requests == 1
     store.close()
+    shutil.rmtree(folder)
 
 
 def test_a_store_made_newer_is_refused_where_it_is_opened(tmp_path: Path) -> None:
