@@ -7,6 +7,7 @@ CPU per row (thread and process) is steadier than rows per second on a shared ma
 
 import argparse
 import asyncio
+import gc
 import os
 import random
 import tempfile
@@ -131,6 +132,9 @@ def fill(store: SqliteStore, rows: Iterator[Generation], count: int) -> None:
 def measure(store: SqliteStore, rows: Iterator[Generation], batch: int) -> None:
     """Append in batches of one size, folds and checkpoints included."""
     ready = take(rows, MEASURED_ROWS)
+    store.fold()  # what was filled before is not measured here
+    gc.collect()
+    gc.freeze()
     waits: list[float] = []
     cpu, wall, before = time.thread_time(), time.perf_counter(), os.times()
     for start in range(0, MEASURED_ROWS, batch):
@@ -138,6 +142,7 @@ def measure(store: SqliteStore, rows: Iterator[Generation], batch: int) -> None:
         store.append(ready[start : start + batch])
         waits.append(time.perf_counter() - began)
         store.tidy(keep_from_us=None)
+    store.fold()
     cpu, wall, after = time.thread_time() - cpu, time.perf_counter() - wall, os.times()
     system = (after.system - before.system) / MEASURED_ROWS * 1e6
     print(

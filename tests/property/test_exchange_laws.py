@@ -152,3 +152,14 @@ def test_an_unknown_price_is_unknown_not_zero() -> None:
 
     assert row.cost is None
     assert row.price_status == "unknown"
+
+
+def test_an_answer_that_came_to_nothing_is_free() -> None:
+    exchange = Exchange(ACCEPTED)
+    exchange.begin(ENDPOINTS[0], "cold", 100.0)
+
+    row = exchange.finish(COMPLETED, Answer(None, Usage(500, 0), None, None, 0), 101.0)
+
+    assert row.usage == Usage(500, 0)
+    assert row.cost is not None
+    assert row.cost.total == 0

@@ -10,10 +10,12 @@
 
 from msgspec import Struct
 
+from regulars.billing.charge import charge
 from regulars.billing.price import cost, estimate, sane
 from regulars.model.catalog import Endpoint
 from regulars.model.errors import GatewayError, UpstreamStatusError
 from regulars.model.generation import Attempt, Generation, Outcome, UsageSource
+from regulars.model.money import Cost, Price
 from regulars.model.tokens import Usage
 
 CLIENT_LEFT_STATUS = 499
@@ -176,7 +178,7 @@ class Exchange:
             native_finish_reason=answer.native_finish_reason,
             usage=usage,
             usage_source=source,
-            cost=None if usage is None or price is None else cost(usage, price),
+            cost=_cost(end, answer, usage, price, accepted.created_at_us),
             ttft_ms=None if content_at_s is None else _ms(content_at_s - accepted.at_s),
             duration_ms=_ms(now_s - accepted.at_s),
             error=end.error,
@@ -214,6 +216,17 @@ class Exchange:
             )
         )
         self._reason = ""
+
+
+def _cost(
+    end: End, answer: Answer, usage: Usage | None, price: Price | None, at_us: int
+) -> Cost | None:
+    """Price what was used. Answers that came to nothing are free; what a client cut was not."""
+    if usage is None:
+        return None
+    if end.outcome in (Outcome.COMPLETED, Outcome.FAILED):
+        return charge(usage, price, finish_reason=answer.finish_reason, at_us=at_us)
+    return None if price is None else cost(usage, price, at_us)
 
 
 def _ms(seconds: float) -> float:
