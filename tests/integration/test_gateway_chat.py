@@ -365,3 +365,20 @@ def test_a_provider_can_be_asked_for_by_name_or_slug(tmp_path: Path) -> None:
 
     assert [row["provider_name"] for row in by_slug] == ["Provider 1"]
     assert [row["provider_name"] for row in by_name] == ["Provider 1"]
+
+
+def test_a_request_refused_before_it_was_sent_costs_nothing(tmp_path: Path) -> None:
+    body = json.dumps({"model": MODEL, "messages": HELLO, "stream": True, "stream_options": "X"})
+    with ScriptedProvider() as provider, running_gateway(tmp_path, [provider]) as gateway:
+        got = gateway.request(
+            "POST",
+            "/api/v1/chat/completions",
+            body.replace('"X"', '{"a": 1e999}').encode(),
+            key=gateway.key,
+        )
+        (row,) = gateway.rows()
+        assert provider.requests == []
+
+    assert got.status == 400
+    assert row.outcome is Outcome.REFUSED
+    assert (row.usage, row.cost) == (None, None)

@@ -191,7 +191,7 @@ class Exchange:
     def _usage(self, end: End, answer: Answer) -> tuple[Usage | None, UsageSource | None]:
         if answer.usage is not None:
             return sane(answer.usage), UsageSource.REPORTED
-        if self._endpoint is None:
+        if self._endpoint is None or end.outcome is Outcome.REFUSED:
             return None, None
         # A failure before any content was not billed by anybody we know of; a cut stream was.
         if end.outcome is Outcome.FAILED and not self.has_content:

@@ -38,7 +38,7 @@ from regulars.model.errors import (
     UpstreamClosedError,
     UpstreamError,
 )
-from regulars.model.generation import Generation
+from regulars.model.generation import Generation, Outcome
 from regulars.providers.openai.failure import ERROR_BODY_BYTES_MAX, read_failure
 from regulars.providers.openai.request import encode
 from regulars.providers.openai.stream import StreamReader
@@ -359,7 +359,7 @@ class Relay:
                 self._planner.answered(choice, row.usage, now_s, ttft_s=ttft_s, spent_s=spent_s)
                 if self._others is not None and choice.reason != "warm-session":
                     self._others.placed()
-            elif end is CANCELLED or end is INTERRUPTED:
+            elif end is CANCELLED or end is INTERRUPTED or end.outcome is Outcome.REFUSED:
                 self._planner.left(choice, now_s)
         return row
 

@@ -29,7 +29,7 @@ class Ledger(Protocol):
     """Keeps generations. Blocking: called from the writer's thread only."""
 
     def append(self, rows: Sequence[Generation]) -> None:
-        """Make the rows and their rollups durable in one transaction; a known id changes nothing.
+        """Make the rows, and all that sums need of them, durable in one transaction; a known id changes nothing.
 
         Raises:
             StoreError: nothing of the batch was kept; it may be tried again.
