@@ -35,8 +35,17 @@ from regulars.http.routes import (
 )
 from regulars.http.server import EdgeProtocol, edge_protocol
 from regulars.http.wanted import WantedReader
+from regulars.identity.end_user import EndUsers
 from regulars.ledger.writer import LedgerWriter
-from regulars.model.caller import KEY_PREFIX, ApiKey, Role, key_hash, key_label
+from regulars.model.caller import (
+    CALLERS_WORD,
+    KEY_PREFIX,
+    ApiKey,
+    Role,
+    UserPolicy,
+    key_hash,
+    key_label,
+)
 from regulars.routing.health import Health
 from regulars.routing.plan import Planner
 from regulars.routing.sharing import Sharing
@@ -106,7 +115,7 @@ def prepare(settings: Settings) -> Prepared:
         store.close()
 
 
-def new_key(name: str, role: Role) -> tuple[ApiKey, str]:
+def new_key(name: str, role: Role, users: UserPolicy = CALLERS_WORD) -> tuple[ApiKey, str]:
     """Make a key: (what is kept, the secret that is shown once)."""
     secret = KEY_PREFIX + secrets.token_urlsafe(KEY_BYTES)
     key = ApiKey(
@@ -116,6 +125,7 @@ def new_key(name: str, role: Role) -> tuple[ApiKey, str]:
         role=role,
         account=ACCOUNT,
         created_at_ms=time.time_ns() // 1_000_000,
+        users=users,
     )
     return key, secret
 
@@ -150,6 +160,7 @@ def _build(settings: Settings) -> App:
     # Seeded by the system in each process. Ids and cold keys need to differ, not to be secret.
     wanted = WantedReader(
         settings.catalog,
+        end_users=EndUsers(time.time),
         holdout_share=settings.routing.holdout_share,
         random_bits=random.Random().getrandbits,  # noqa: S311
     )

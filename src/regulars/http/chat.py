@@ -18,6 +18,7 @@ from regulars.http.errors import send_error
 from regulars.http.reply import Reply
 from regulars.http.server import CONNECTION, CYCLE
 from regulars.http.wanted import WantedReader, wants_metadata
+from regulars.identity.end_user import refuse_repeated
 from regulars.model.caller import ApiKey
 from regulars.model.errors import GatewayError, MethodNotAllowedError
 from regulars.model.ids import GENERATION_RANDOM_BITS, generation_id
@@ -55,6 +56,8 @@ class ChatRoute:
             if scope["method"] != "POST":
                 raise MethodNotAllowedError(f"method {scope['method']}: use POST here")
             headers = dict(scope["headers"])
+            if len(headers) != len(scope["headers"]):
+                refuse_repeated(scope["headers"])
             key = await self._auth.caller(headers.get(b"authorization"))
             require_inference(key)
             self._relay.admit(key.hash)
@@ -78,7 +81,7 @@ class ChatRoute:
         request: ChatRequest,
         headers: Mapping[bytes, bytes],
     ) -> Call:
-        wanted = self._wanted.read(request, key.account, headers)
+        wanted = self._wanted.read(request, key, headers)
         accepted = Accepted(
             id=arrival.id,
             created_at_us=arrival.created_at_us,

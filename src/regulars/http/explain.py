@@ -30,7 +30,7 @@ def explain_routes(
         require_management(key)
         headers = dict(request.scope["headers"])
         chat = parse_chat(await read_body(request.receive, headers, body_limit_bytes))
-        asked = wanted.read(chat, key.account, headers)
+        asked = wanted.read(chat, key, headers)
         now_s = time.monotonic()
         plan = planner.plan(chat, asked.candidates, now_s=now_s, reason=asked.cold_reason)
         explained = msgspec.to_builtins(explain(planner, plan, now_s))

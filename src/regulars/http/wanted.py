@@ -5,7 +5,9 @@ from typing import Final
 
 from msgspec import Struct
 
-from regulars.identity.name import SESSION_LENGTH_MAX, USER_LENGTH_MAX, accept_name
+from regulars.identity.end_user import EndUsers
+from regulars.identity.name import SESSION_LENGTH_MAX, accept_name
+from regulars.model.caller import ApiKey
 from regulars.model.catalog import Catalog
 from regulars.model.errors import CallerError
 from regulars.routing.keys import StickyKeys
@@ -34,22 +36,28 @@ class WantedReader:
     """Finds models and keys. `random_bits` makes keys for requests that want no place kept."""
 
     def __init__(
-        self, catalog: Catalog, *, holdout_share: float, random_bits: Callable[[int], int]
+        self,
+        catalog: Catalog,
+        *,
+        end_users: EndUsers,
+        holdout_share: float,
+        random_bits: Callable[[int], int],
     ) -> None:
+        self._end_users = end_users
         self._models = catalog.models
         self._holdout_share = holdout_share
         self._random_bits = random_bits
 
-    def read(self, request: ChatRequest, account: str, headers: Mapping[bytes, bytes]) -> Wanted:
+    def read(self, request: ChatRequest, key: ApiKey, headers: Mapping[bytes, bytes]) -> Wanted:
         """Read one request.
 
         Raises:
-            CallerError: a model that is not served, or a name that cannot be kept.
+            CallerError: a model that is not served, a name that cannot be kept, or a user the
+                key may not speak for.
         """
-        end_user = request.user
-        if end_user is not None:
-            end_user = accept_name(end_user, field="user", length_max=USER_LENGTH_MAX)
-        session = _session(request, headers)
+        account = key.account
+        named = self._end_users.of(request, key, headers)
+        end_user, session = named.user, _session(request, headers) or named.session
         cold_reason = self._cold_reason(account, end_user, headers)
         names = (request.model, *request.fallbacks) if request.fallbacks else (request.model,)
         candidates: list[Candidate] = []

@@ -1,6 +1,6 @@
 """Who calls: API keys and what they may do."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import sha256
 from typing import Final
@@ -13,6 +13,58 @@ class Role(StrEnum):
 
     INFERENCE = "inference"
     MANAGEMENT = "management"
+
+
+class UserSource(StrEnum):
+    """Where a request may name its end user."""
+
+    USER = "user"
+    SAFETY_IDENTIFIER = "safety_identifier"
+    METADATA = "metadata.user_id"
+    HEADER = "x-regulars-user"
+
+
+class UserRule(StrEnum):
+    """Who says which end user a key's request is for.
+
+    `client`: the caller. `fixed`: always the key's own. `signed`: the caller, with a proof.
+    `prefix`: the caller, but only ids that begin as the key says.
+    """
+
+    CLIENT = "client"
+    FIXED = "fixed"
+    SIGNED = "signed"
+    PREFIX = "prefix"
+
+
+class PersonalRule(StrEnum):
+    """What becomes of an id that looks like a person's own data."""
+
+    FLAG = "flag"
+    PSEUDONYMISE = "pseudonymise"
+    REFUSE = "refuse"
+
+
+@dataclass(frozen=True, slots=True)
+class UserPolicy:
+    """How a key's requests name end users.
+
+    `user` is the one of `fixed`, `prefix` that of `prefix`, `secret` what proofs of `signed`
+    are made with. `sources` are tried in order. None as `new_users_per_hour_max` leaves the
+    gateway's own bound.
+    """
+
+    rule: UserRule = UserRule.CLIENT
+    user: str | None = None
+    prefix: str | None = None
+    secret: str | None = field(default=None, repr=False)
+    sources: tuple[UserSource, ...] = tuple(UserSource)
+    personal: PersonalRule = PersonalRule.FLAG
+    new_users_per_hour_max: int | None = None
+
+
+CALLERS_WORD: Final = UserPolicy()
+"""The default: the caller names users, as it likes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +82,7 @@ class ApiKey:
     account: str
     created_at_ms: int
     disabled: bool = False
+    users: UserPolicy = CALLERS_WORD
 
 
 def key_hash(secret: str) -> str:

@@ -1,7 +1,10 @@
 """Keys and secrets."""
 
+from dataclasses import replace
+
 import pytest
 
+from regulars.identity.policy import make_policy
 from regulars.model.caller import ApiKey, Role
 from regulars.stores.base import StoreError
 from regulars.stores.sqlite import SqliteStore
@@ -25,6 +28,15 @@ def test_a_disabled_key_says_so(store: SqliteStore) -> None:
     found = store.find_key(KEY.hash)
     assert found is not None
     assert found.disabled
+
+
+def test_a_key_keeps_who_may_name_its_users(store: SqliteStore) -> None:
+    policy = make_policy(
+        "signed", secret="s" * 32, sources=["user"], personal="refuse", new_users_per_hour_max=7
+    )
+    store.create_key(replace(KEY, users=policy))
+
+    assert store.list_keys()[0].users == policy
 
 
 def test_a_hash_is_taken_once(store: SqliteStore) -> None:

@@ -10,14 +10,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from regulars.model.caller import ApiKey, Role
+import msgspec
+
+from regulars.model.caller import ApiKey, Role, UserPolicy
 from regulars.stores.base import StoreError
 from regulars.stores.sqlite.connect import connect, store_errors
 
 SECRET_BYTES: Final = 32
 KEYS_LISTED_MAX: Final = 10_000
 
-_COLUMNS: Final = "hash, name, label, role, account, created_at_ms, disabled"
+_COLUMNS: Final = "hash, name, label, role, account, created_at_ms, disabled, users"
+_POLICY: Final = msgspec.json.Decoder(UserPolicy)
 
 
 class SqliteKeys:
@@ -46,11 +49,12 @@ class SqliteKeys:
             key.account,
             key.created_at_ms,
             int(key.disabled),
+            msgspec.json.encode(key.users).decode(),
         )
         with self._use() as connection:
             try:
                 connection.execute(
-                    f"INSERT INTO api_key ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)", values
+                    f"INSERT INTO api_key ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values
                 )
             except sqlite3.IntegrityError as exc:
                 raise StoreError(f"a key named {key.name!r} cannot be kept: {exc}") from exc
@@ -102,7 +106,7 @@ class SqliteKeys:
 
 
 def _key(values: tuple[Any, ...]) -> ApiKey:
-    key_hash, name, label, role, account, created_at_ms, disabled = values
+    key_hash, name, label, role, account, created_at_ms, disabled, users = values
     return ApiKey(
         hash=key_hash,
         name=name,
@@ -111,4 +115,5 @@ def _key(values: tuple[Any, ...]) -> ApiKey:
         account=account,
         created_at_ms=created_at_ms,
         disabled=bool(disabled),
+        users=_POLICY.decode(users),
     )

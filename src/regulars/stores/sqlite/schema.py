@@ -128,6 +128,9 @@ CREATE TABLE api_key (
 ) STRICT
 """
 
+_KEY_USERS: Final = "ALTER TABLE api_key ADD COLUMN users TEXT NOT NULL DEFAULT '{}'"
+"""A key's `UserPolicy` as JSON: read whole with the key, never searched."""
+
 _SETTING: Final = """
 CREATE TABLE setting (
     name TEXT PRIMARY KEY,
@@ -150,6 +153,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         _SETTING,
         f"PRAGMA application_id = {APPLICATION_ID}",
     ),
+    (_KEY_USERS,),
 )
 """Statements of migration 1, 2, …; append only: what has shipped never changes."""
 

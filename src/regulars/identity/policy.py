@@ -1,0 +1,63 @@
+"""Making a key's policy of users from what a person writes; what cannot work is refused here."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Final, TypeVar
+
+from regulars.identity.name import USER_LENGTH_MAX, accept_name
+from regulars.model.caller import PersonalRule, UserPolicy, UserRule, UserSource
+from regulars.model.errors import CallerError
+
+SECRET_BYTES_MIN: Final = 32
+NEW_USERS_PER_HOUR_MAX: Final = 100_000_000
+
+_E = TypeVar("_E", bound=StrEnum)
+
+
+def make_policy(
+    rule: str = UserRule.CLIENT,
+    *,
+    user: str | None = None,
+    prefix: str | None = None,
+    secret: str | None = None,
+    sources: Sequence[str] = tuple(UserSource),
+    personal: str = PersonalRule.FLAG,
+    new_users_per_hour_max: int | None = None,
+) -> UserPolicy:
+    """Return the policy.
+
+    Raises:
+        CallerError: an unknown word, or a rule without what it needs. Names the field.
+    """
+    chosen = _one_of(UserRule, rule, "user_policy")
+    needed = {UserRule.FIXED: user, UserRule.PREFIX: prefix, UserRule.SIGNED: secret}
+    fields = {UserRule.FIXED: "user", UserRule.PREFIX: "user_prefix", UserRule.SIGNED: "secret"}
+    for other, value in needed.items():
+        if (value is not None) != (other is chosen):
+            wrong = "is missing" if value is None else "does not belong"
+            raise CallerError(f"{fields[other]}: {wrong} with user_policy {chosen.value!r}")
+    for name, value in (("user", user), ("user_prefix", prefix)):
+        if value is not None:
+            accept_name(value, field=name, length_max=USER_LENGTH_MAX)
+    if secret is not None and len(secret.encode()) < SECRET_BYTES_MIN:
+        raise CallerError(f"secret: use at least {SECRET_BYTES_MIN} random bytes")
+    limit = new_users_per_hour_max
+    if limit is not None and not 1 <= limit <= NEW_USERS_PER_HOUR_MAX:
+        raise CallerError(f"new_users_per_hour: {limit} is not 1 to {NEW_USERS_PER_HOUR_MAX}")
+    return UserPolicy(
+        rule=chosen,
+        user=user,
+        prefix=prefix,
+        secret=secret,
+        sources=tuple(_one_of(UserSource, source, "user_sources") for source in sources),
+        personal=_one_of(PersonalRule, personal, "personal_ids"),
+        new_users_per_hour_max=limit,
+    )
+
+
+def _one_of(words: type[_E], value: str, field: str) -> _E:
+    try:
+        return words(value)
+    except ValueError as exc:
+        known = ", ".join(words)
+        raise CallerError(f"{field}: {value[:50]!r} is not known; use one of {known}") from exc
