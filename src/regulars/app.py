@@ -36,6 +36,7 @@ from regulars.http.routes import (
 from regulars.http.server import EdgeProtocol, edge_protocol
 from regulars.http.wanted import WantedReader
 from regulars.identity.end_user import EndUsers
+from regulars.ledger.erase import erase_user
 from regulars.ledger.writer import LedgerWriter
 from regulars.model.caller import (
     CALLERS_WORD,
@@ -168,7 +169,13 @@ def _build(settings: Settings) -> App:
     gateway = _Gateway(
         settings, store=store, upstream=upstream, writer=writer, relay=relay, others=others
     )
-    api = Api(auth, store, settings.catalog, lambda: datetime.now(UTC))
+    api = Api(
+        auth,
+        store,
+        settings.catalog,
+        now=lambda: datetime.now(UTC),
+        erase=lambda account, user: erase_user(store, account, user, now_s=time.time()),
+    )
     pages = WebDeps(
         reports=store,
         keys=store,

@@ -30,7 +30,7 @@ def asked(**fields: Any) -> ChatRequest:
     return parse_chat(json.dumps({"model": "m", "messages": [message], **fields}).encode())
 
 
-def of(policy: UserPolicy = CALLERS_WORD, proof: str | None = None, **fields: Any) -> Named:
+def of(policy: UserPolicy = CALLERS_WORD, proof: str | None = None, /, **fields: Any) -> Named:
     headers = {} if proof is None else {b"x-regulars-user-proof": proof.encode()}
     return EndUsers(lambda: NOW_S).of(asked(**fields), key(policy), headers)
 

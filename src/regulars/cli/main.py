@@ -12,6 +12,7 @@ from regulars.cli.ledger import ledger
 from regulars.cli.routing import routing
 from regulars.cli.serve import serve
 from regulars.cli.simulate import simulate
+from regulars.cli.users import users
 
 app = typer.Typer(
     name="regulars",
@@ -48,6 +49,7 @@ app.command()(simulate)
 app.add_typer(keys, name="keys")
 app.add_typer(routing, name="routing")
 app.add_typer(ledger, name="ledger")
+app.add_typer(users, name="users")
 
 
 def main() -> None:

@@ -27,6 +27,8 @@ class Api:
     reports: Reports
     catalog: Catalog
     now: Callable[[], datetime]
+    erase: Callable[[str, str], dict[str, Any]]
+    """Erases a user of an account; the receipt. Blocking."""
 
 
 def json_response(value: Any, status: int = 200) -> Response:

@@ -13,6 +13,7 @@ from regulars.http.api import Api, Handler, error_response, with_key
 from regulars.http.catalog import list_endpoints, list_models
 from regulars.http.generations import get_generation, list_generations
 from regulars.http.keys import get_key
+from regulars.http.users import USER_PATH, delete_user
 from regulars.model.errors import CallerError, MethodNotAllowedError, NotFoundError
 
 BASES: Final = ("/api/v1", "/v1")
@@ -52,6 +53,7 @@ def api_routes(api: Api, *, ready: Callable[[], bool]) -> list[BaseRoute]:
             Route(base + path, with_key(api, handler(api))) for path, handler in WITH_KEY.items()
         ]
         routes += [
+            Route(base + USER_PATH, with_key(api, delete_user(api)), methods=["DELETE"]),
             Route(base + "/models", models),
             Route(base + "/models/{model:path}/endpoints", endpoints),
         ]

@@ -175,6 +175,41 @@ class Difference:
     kept: int | str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """What the tables held of one person; `anonymous` are the names his sums now stand under.
+
+    `sessions` are (model, session) pairs, by which placements are found; `providers` counts
+    the generations each provider served.
+    """
+
+    digest: bytes
+    anonymous: tuple[str, ...]
+    rows: int
+    models: tuple[str, ...]
+    sessions: tuple[tuple[str, str], ...]
+    providers: tuple[tuple[str, int], ...]
+
+
+class People(Protocol):
+    """Forgets people. Blocking; may take as long as the person has rows."""
+
+    def erase(self, account: str, user: str, *, now_us: int) -> Erased:
+        """Put an anonymous number in the place of a user, in every table; again goes on.
+
+        Rows of requests accepted before `now_us` that are still to come get the number too.
+        """
+        ...
+
+    def purge(self, texts: Sequence[bytes]) -> int:
+        """Rewrite what the files still hold of deleted text; how often it is still there."""
+        ...
+
+    def finish(self, digest: bytes) -> None:
+        """Note that an erasure is complete."""
+        ...
+
+
 GroupBy = Literal["user", "model", "provider", "key"]
 Step = Literal["minute", "hour", "day"]
 

@@ -13,6 +13,7 @@ from regulars.model.generation import Generation
 from regulars.stores.base import RowError, StoreError
 from regulars.stores.sqlite.chunks import SIZES, cut
 from regulars.stores.sqlite.connect import connect, store_error
+from regulars.stores.sqlite.erased import ErasedPeople
 from regulars.stores.sqlite.fold import FOLD_ROWS, STEP_ROWS, due, fold, unfolded
 from regulars.stores.sqlite.migrate import check
 from regulars.stores.sqlite.names import Key, Names
@@ -68,6 +69,7 @@ class SqliteLedger:
         self._words = Names("name", ("text",), cache_max=WORDS_CACHED_MAX)
         self._rows_words: dict[Words, WordIds] = {}
         self._rows_words_learned: dict[Words, WordIds] = {}
+        self._erased = ErasedPeople()
         self._end_users = Names("end_user", ("account_id", "name"), cache_max=END_USERS_CACHED_MAX)
 
     def append(self, rows: Sequence[Generation]) -> None:
@@ -177,6 +179,7 @@ class SqliteLedger:
     def _append(self, connection: sqlite3.Connection, rows: Sequence[Generation]) -> None:
         """Append in one transaction rows that are most likely new, all at their own places."""
         connection.execute("BEGIN IMMEDIATE")
+        rows = self._without_erased(connection, rows)
         encoded = self._encode(connection, rows)
         if any(type(values[_ID]) is str for values in encoded):
             connection.execute("ROLLBACK")
@@ -193,12 +196,20 @@ class SqliteLedger:
     def _append_new(self, connection: sqlite3.Connection, rows: Sequence[Generation]) -> None:
         """Append in one transaction what is new of the rows, wherever there is room."""
         connection.execute("BEGIN IMMEDIATE")
-        fresh = unknown(connection, rows)
+        fresh = self._without_erased(connection, unknown(connection, rows))
         encoded = self._encode(connection, fresh)
         for row, values in zip(fresh, encoded, strict=True):
             insert_anywhere(connection, row, values)
         self._roll_up(connection, fresh, encoded)
         connection.execute("COMMIT")
+
+    def _without_erased(
+        self, connection: sqlite3.Connection, rows: Sequence[Generation]
+    ) -> Sequence[Generation]:
+        """Give late rows of erased people their numbers; forget names another process erased."""
+        if self._erased.refresh(connection):
+            self._forget()
+        return self._erased.applied(rows)
 
     def _encode(
         self, connection: sqlite3.Connection, rows: Sequence[Generation]

@@ -131,6 +131,17 @@ CREATE TABLE api_key (
 _KEY_USERS: Final = "ALTER TABLE api_key ADD COLUMN users TEXT NOT NULL DEFAULT '{}'"
 """A key's `UserPolicy` as JSON: read whole with the key, never searched."""
 
+# AUTOINCREMENT: the greatest number only grows, so writers notice a new one by it.
+_ERASURE: Final = """
+CREATE TABLE erasure (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    digest BLOB NOT NULL,
+    until_us INTEGER NOT NULL,
+    anonymous TEXT NOT NULL UNIQUE,
+    done INTEGER NOT NULL
+) STRICT
+"""
+
 _SETTING: Final = """
 CREATE TABLE setting (
     name TEXT PRIMARY KEY,
@@ -153,7 +164,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         _SETTING,
         f"PRAGMA application_id = {APPLICATION_ID}",
     ),
-    (_KEY_USERS,),
+    (_KEY_USERS, _ERASURE),
 )
 """Statements of migration 1, 2, …; append only: what has shipped never changes."""
 

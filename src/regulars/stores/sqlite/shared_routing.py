@@ -156,6 +156,17 @@ class SqliteSharedRouting:
         now_ms = self._now_ms()
         return [_placement(row, now_ms) for row in rows]
 
+    def forget(self, keys: Sequence[int]) -> int:
+        """Delete these placements; how many there were."""
+        with self._lock, store_errors(self._path):
+            connection = self._open()
+            connection.execute("PRAGMA secure_delete = ON")
+            gone = connection.executemany(
+                "DELETE FROM placement WHERE key = ?", [(_signed(key),) for key in keys]
+            )
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            return max(gone.rowcount, 0)
+
     def close(self) -> None:
         """Let go of the file."""
         with self._lock:

@@ -9,6 +9,7 @@ from regulars.model.generation import Generation
 from regulars.stores.base import (
     ActivityRow,
     Difference,
+    Erased,
     Filter,
     GroupBy,
     SeriesPoint,
@@ -22,6 +23,7 @@ from regulars.stores.sqlite.connect import create_file
 from regulars.stores.sqlite.keys import SqliteKeys
 from regulars.stores.sqlite.ledger import SqliteLedger
 from regulars.stores.sqlite.migrate import prepare
+from regulars.stores.sqlite.people import SqlitePeople
 from regulars.stores.sqlite.readers import QUERY_TIME_MAX_S, Readers
 from regulars.stores.sqlite.reports import SqliteReports
 from regulars.stores.sqlite.verify import count_rows, verify
@@ -37,6 +39,7 @@ class SqliteStore:
         self._readers = Readers(path, query_time_max_s=query_time_max_s)
         self._ledger = SqliteLedger(path)
         self._keys = SqliteKeys(path)
+        self._people = SqlitePeople(path)
         self._reports = SqliteReports(self._readers)
 
     @property
@@ -87,6 +90,18 @@ class SqliteStore:
     def secret(self, name: str) -> bytes:
         """Return the store's secret of this name: 32 bytes, made once, the same for ever."""
         return self._keys.secret(name)
+
+    def erase(self, account: str, user: str, *, now_us: int) -> Erased:
+        """See `stores.base.People`."""
+        return self._people.erase(account, user, now_us=now_us)
+
+    def purge(self, texts: Sequence[bytes]) -> int:
+        """See `stores.base.People`."""
+        return self._people.purge(texts)
+
+    def finish(self, digest: bytes) -> None:
+        """See `stores.base.People`."""
+        self._people.finish(digest)
 
     def generation(self, generation_id: str) -> Generation | None:
         """See `stores.base.Reports`."""

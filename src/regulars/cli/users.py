@@ -1,0 +1,70 @@
+"""`regulars users`: one person's rights, on the store itself."""
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from regulars.cli.keys import opened_store
+from regulars.cli.options import FAILED, ConfigOption, failed
+
+users = typer.Typer(help="Erase and export one end user.", no_args_is_help=True)
+
+UserArgument = Annotated[str, typer.Argument(metavar="ID", help="The id as requests send it.")]
+
+
+@users.command()
+def erase(
+    user: UserArgument,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Take an id out of every table and file; sums stay. Prints the signed receipt as JSON."""
+    from regulars.app import ACCOUNT
+    from regulars.ledger.erase import erase_user
+
+    name = _accepted(user)
+    if not yes:
+        typer.confirm("This cannot be undone. Erase this user?", abort=True, err=True)
+    with opened_store(config) as store:
+        receipt = erase_user(store, ACCOUNT, name, now_s=time.time())
+    typer.echo(json.dumps(receipt, indent=2))
+    if receipt["occurrences_left"]:
+        typer.echo(
+            f"the id still stands {receipt['occurrences_left']} times in the files: inside other "
+            "ids or texts, or a request named it just now; erase again when it has ended",
+            err=True,
+        )
+
+
+@users.command()
+def verify(
+    receipt: Annotated[Path, typer.Argument(metavar="FILE", help="A receipt of `erase`.")],
+    *,
+    config: ConfigOption = None,
+) -> None:
+    """Say whether this store made a receipt as it stands; exit 1 if not."""
+    from regulars.ledger.erase import verify_receipt
+
+    try:
+        read = json.loads(receipt.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise failed(f"cannot read {str(receipt)!r}: {error}") from error
+    with opened_store(config) as store:
+        good = isinstance(read, dict) and verify_receipt(store, read)
+    typer.echo("the receipt verifies" if good else "the receipt does not verify")
+    if not good:
+        raise typer.Exit(FAILED)
+
+
+def _accepted(user: str) -> str:
+    from regulars.identity.name import USER_LENGTH_MAX, accept_name
+    from regulars.model.errors import CallerError
+
+    try:
+        return accept_name(user, field="ID", length_max=USER_LENGTH_MAX)
+    except CallerError as error:
+        raise failed(error.message) from error

@@ -1,0 +1,198 @@
+"""Erasing a person: his name out of every table and every byte of the files; his sums stay.
+
+The name goes in one short transaction together with the note of it, so that every writer sees
+either none of it or all. What takes time follows in steps and may be repeated: a killed erasure
+is finished by asking for it again.
+"""
+
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from regulars.stores.base import Erased, StoreError
+from regulars.stores.sqlite.connect import connect, store_errors
+from regulars.stores.sqlite.erased import erasure_secret, person_digest
+
+ROWS_A_STEP: Final = 1000
+SESSIONS_MAX: Final = 10_000
+"""Sessions whose placements are looked for; others fade by themselves within the hour."""
+INSIDE_CHARS_MIN: Final = 4
+"""A shorter id is not looked for inside other texts: it would be found everywhere."""
+CHECKPOINT_TRIES: Final = 100
+CHECKPOINT_PAUSE_S: Final = 0.05
+READ_BYTES: Final = 4_194_304
+
+_ROWS: Final = (
+    "SELECT row FROM by_user WHERE user_id = ?1 AND row > ?2 UNION "
+    "SELECT row FROM tail CROSS JOIN generation USING (row) WHERE end_user_id = ?1 AND row > ?2 "
+    "ORDER BY row LIMIT ?3"
+)
+_SHOWN: Final = (
+    "SELECT (SELECT text FROM name WHERE id = model_id), "
+    "(SELECT text FROM name WHERE id = provider_id), details ->> '$.session' "
+    "FROM generation WHERE row BETWEEN ? AND ? AND end_user_id = ?"
+)
+_STRIP: Final = (
+    "UPDATE generation SET details = json_remove(details, '$.session', '$.referer') "
+    "WHERE row BETWEEN ? AND ? AND end_user_id = ?"
+)
+# Texts that only describe: what reports group by (models, keys …) stays.
+_MENTIONS: Final = (
+    "UPDATE name SET text = 'erased-' || ?2 || '-' || id WHERE instr(text, ?1) AND NOT EXISTS "
+    "(SELECT 1 FROM hourly WHERE name.id IN (account_id, model_id, endpoint_id, provider_id, key_id))"
+)
+
+
+class SqlitePeople:
+    """Plays `stores.base.People`, each call over a connection of its own."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def erase(self, account: str, user: str, *, now_us: int) -> Erased:
+        """See `stores.base.People`."""
+        with store_errors(self._path):
+            connection = connect(self._path)
+            try:
+                # What is deleted is overwritten with zeros, in the pages that are written anyway.
+                connection.execute("PRAGMA secure_delete = ON")
+                digest, pending = _begin(connection, account, user, now_us)
+                parts = [_strip(connection, account, name) for name in pending]
+            finally:
+                connection.close()
+        providers: Counter[str] = Counter()
+        for part in parts:
+            providers.update(dict(part.providers))
+        return Erased(
+            digest=digest,
+            anonymous=pending,
+            rows=sum(part.rows for part in parts),
+            models=tuple(sorted({model for part in parts for model in part.models})),
+            sessions=tuple(sorted({pair for part in parts for pair in part.sessions})),
+            providers=tuple(sorted(providers.items())),
+        )
+
+    def purge(self, texts: Sequence[bytes]) -> int:
+        """See `stores.base.People`."""
+        with store_errors(self._path):
+            connection = connect(self._path)
+            try:
+                self._truncate_wal(connection)
+                if self._count(texts):
+                    # Moving cells about leaves copies in unused parts of pages.
+                    connection.execute("VACUUM")
+                    self._truncate_wal(connection)
+            finally:
+                connection.close()
+        return self._count(texts)
+
+    def finish(self, digest: bytes) -> None:
+        """See `stores.base.People`."""
+        with store_errors(self._path):
+            connection = connect(self._path)
+            try:
+                connection.execute("UPDATE erasure SET done = 1 WHERE digest = ?", (digest,))
+            finally:
+                connection.close()
+
+    def _truncate_wal(self, connection: sqlite3.Connection) -> None:
+        for _ in range(CHECKPOINT_TRIES):
+            (busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if not busy:
+                return
+            time.sleep(CHECKPOINT_PAUSE_S)
+        raise StoreError(
+            f"the store {str(self._path)!r} is being read without a pause: the write-ahead log "
+            "could not be emptied; end long reports and erase again"
+        )
+
+    def _count(self, texts: Sequence[bytes]) -> int:
+        files = (self._path, self._path.with_name(f"{self._path.name}-wal"))
+        return sum(count_in(file, texts) for file in files)
+
+
+def count_in(file: Path, texts: Sequence[bytes]) -> int:
+    """Count how often any of the texts stands in a file; none where there is no file."""
+    found, kept = 0, b""
+    overlap = max(map(len, texts)) - 1
+    try:
+        with file.open("rb") as opened:
+            while piece := opened.read(READ_BYTES):
+                window = kept + piece
+                # What ends inside the kept part was counted with the piece before.
+                found += sum(_count_beyond(window, text, len(kept)) for text in texts)
+                kept = window[-overlap:] if overlap else b""
+    except FileNotFoundError:
+        return 0
+    return found
+
+
+def _count_beyond(window: bytes, text: bytes, seen: int) -> int:
+    return window.count(text, max(0, seen - len(text) + 1))
+
+
+def _begin(
+    connection: sqlite3.Connection, account: str, user: str, now_us: int
+) -> tuple[bytes, tuple[str, ...]]:
+    """Note the erasure and take the name away; return the numbers still to be worked on."""
+    connection.execute("BEGIN IMMEDIATE")
+    digest = person_digest(erasure_secret(connection), account, user)
+    found = connection.execute(
+        "SELECT id FROM end_user WHERE name = ? "
+        "AND account_id = (SELECT id FROM name WHERE text = ?)",
+        (user, account),
+    ).fetchone()
+    pending = connection.execute(
+        "SELECT anonymous FROM erasure WHERE digest = ? AND done = 0", (digest,)
+    ).fetchall()
+    connection.execute(
+        "UPDATE erasure SET until_us = ? WHERE digest = ? AND done = 0", (now_us, digest)
+    )
+    if found is not None or not pending:
+        (last,) = connection.execute("SELECT ifnull(max(number), 0) FROM erasure").fetchone()
+        number, anonymous = last + 1, f"erased-{last + 1}"
+        connection.execute(
+            "INSERT INTO erasure (number, digest, until_us, anonymous, done) VALUES (?, ?, ?, ?, 0)",
+            (number, digest, now_us, anonymous),
+        )
+        pending.append((anonymous,))
+        if found is not None:
+            connection.execute("UPDATE end_user SET name = ? WHERE id = ?", (anonymous, *found))
+        if len(user) >= INSIDE_CHARS_MIN:
+            connection.execute(_MENTIONS, (user, number))
+    connection.execute("COMMIT")
+    return digest, tuple(name for (name,) in pending)
+
+
+def _strip(connection: sqlite3.Connection, account: str, anonymous: str) -> Erased:
+    """Take sessions and referrers out of an erased person's rows, step by step."""
+    found = connection.execute(
+        "SELECT id FROM end_user WHERE name = ? "
+        "AND account_id = (SELECT id FROM name WHERE text = ?)",
+        (anonymous, account),
+    ).fetchone()
+    models: set[str] = set()
+    sessions: set[tuple[str, str]] = set()
+    providers: Counter[str] = Counter()
+    count, after = 0, -1
+    while found is not None:
+        rows = connection.execute(_ROWS, (found[0], after, ROWS_A_STEP)).fetchall()
+        if not rows:
+            break
+        span = (rows[0][0], rows[-1][0], found[0])
+        connection.execute("BEGIN IMMEDIATE")
+        for model, provider, session in connection.execute(_SHOWN, span):
+            models.add(model)
+            if session is not None and len(sessions) < SESSIONS_MAX:
+                sessions.add((model, session))
+            if provider is not None:
+                providers[provider] += 1
+        connection.execute(_STRIP, span)
+        connection.execute("COMMIT")
+        count, after = count + len(rows), span[1]
+    return Erased(
+        b"", (anonymous,), count, tuple(models), tuple(sessions), tuple(providers.items())
+    )
