@@ -9,6 +9,8 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
 from typing import Any, Final, cast
 
 from starlette.applications import Starlette
@@ -35,7 +37,10 @@ from regulars.http.routes import (
 )
 from regulars.http.server import EdgeProtocol, edge_protocol
 from regulars.http.wanted import WantedReader
+from regulars.identity.at_rest import KeptName, as_it_is, pseudonym_of
 from regulars.identity.end_user import EndUsers
+from regulars.identity.new_users import NewUsers
+from regulars.identity.personal_ids import PersonalIds
 from regulars.ledger.erase import erase_user
 from regulars.ledger.writer import LedgerWriter
 from regulars.model.caller import (
@@ -51,6 +56,9 @@ from regulars.routing.health import Health
 from regulars.routing.plan import Planner
 from regulars.routing.sharing import Sharing
 from regulars.routing.warmhrw import Router
+from regulars.stores.base import StoreError
+from regulars.stores.identity_key import identity_key
+from regulars.stores.pseudonymous import PseudonymousReports
 from regulars.stores.sqlite import SqliteStore, open_store
 from regulars.stores.sqlite.shared_routing import SqliteSharedRouting, shared_routing_path
 from regulars.upstream.client import Upstream
@@ -158,10 +166,12 @@ def _build(settings: Settings) -> App:
         others=others,
     )
     auth = Authenticator(store, time.monotonic)
+    kept = kept_name(settings, store.path)
+    reports = store if kept is as_it_is else PseudonymousReports(store, kept)
     # Seeded by the system in each process. Ids and cold keys need to differ, not to be secret.
     wanted = WantedReader(
         settings.catalog,
-        end_users=EndUsers(time.time),
+        end_users=_end_users(settings, store, kept),
         holdout_share=settings.routing.holdout_share,
         random_bits=random.Random().getrandbits,  # noqa: S311
     )
@@ -171,13 +181,15 @@ def _build(settings: Settings) -> App:
     )
     api = Api(
         auth,
-        store,
+        reports,
         settings.catalog,
         now=lambda: datetime.now(UTC),
-        erase=lambda account, user: erase_user(store, account, user, now_s=time.time()),
+        erase=lambda account, user: erase_user(
+            store, account, kept(account, user), now_s=time.time()
+        ),
     )
     pages = WebDeps(
-        reports=store,
+        reports=reports,
         keys=store,
         secret=store.secret(SECRET_OF_PAGES),
         account=ACCOUNT,
@@ -211,6 +223,31 @@ def _build(settings: Settings) -> App:
             await route(scope, receive, send)
 
     return app
+
+
+def kept_name(settings: Settings, store: Path) -> KeptName:
+    """Return how the ledger calls users under these settings."""
+    if settings.identity.at_rest == "plain":
+        return as_it_is
+    return partial(pseudonym_of, identity_key(store))
+
+
+def _end_users(settings: Settings, store: SqliteStore, kept: KeptName) -> EndUsers:
+    def is_known(account: str, user: str) -> bool:
+        try:
+            return store.knows(account, user)
+        except StoreError:
+            return True  # a store that is away is no reason to refuse anybody
+
+    def pseudonym(account: str, user: str) -> str:
+        return pseudonym_of(identity_key(store.path), account, user)
+
+    return EndUsers(
+        time.time,
+        personal=PersonalIds(pseudonym),
+        new=NewUsers(is_known, per_hour_max=settings.identity.new_users_per_hour_max),
+        kept=kept,
+    )
 
 
 def _planner(settings: Settings) -> Planner:

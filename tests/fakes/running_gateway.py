@@ -23,6 +23,7 @@ import uvicorn
 from fakes.provider import ScriptedProvider
 from regulars.app import AppFactory, http_protocol, prepare
 from regulars.config.settings import (
+    IdentitySettings,
     LedgerSettings,
     RoutingSettings,
     ServerSettings,
@@ -189,6 +190,7 @@ def running_gateway(
     price: Price | None = PRICE,
     serving: Catalog | None = None,
     routing: RoutingSettings | None = None,
+    identity: IdentitySettings | None = None,
 ) -> Generator[RunningGateway]:
     """Run a gateway over these providers, or a catalog, until the block ends, then drain it."""
     settings = Settings(
@@ -198,6 +200,7 @@ def running_gateway(
         upstream=upstream or UpstreamSettings(),
         ledger=ledger or LedgerSettings(),
         routing=routing or RoutingSettings(),
+        identity=identity or IdentitySettings(),
     )
     prepared = prepare(settings)
     secrets = dict(prepared.created)

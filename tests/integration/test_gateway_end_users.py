@@ -7,6 +7,7 @@ from pathlib import Path
 from fakes.provider import ScriptedProvider
 from fakes.running_gateway import HELLO, MODEL, RunningGateway, running_gateway
 from regulars.app import new_key
+from regulars.config.settings import IdentitySettings
 from regulars.identity.policy import make_policy
 from regulars.ids import prove_user
 from regulars.model.caller import Role, UserPolicy
@@ -77,3 +78,44 @@ def test_a_user_named_in_two_headers_is_refused(tmp_path: Path) -> None:
         assert b" 400 " in answer.split(b"\r\n")[0]
         assert b"more than once" in answer
         assert gateway.rows() == []
+
+
+def test_a_key_may_refuse_personal_ids(tmp_path: Path) -> None:
+    with ScriptedProvider() as provider, running_gateway(tmp_path, [provider]) as gateway:
+        gateway.key = made_key(gateway, make_policy(personal="refuse"))
+
+        answer = gateway.chat(user="jane@example.com")
+
+        assert answer.status == 400
+        assert "an e-mail address" in answer.json["error"]["message"]
+        assert b"jane" not in answer.body
+
+
+def test_pseudonyms_at_rest_leave_no_id_in_any_file(tmp_path: Path) -> None:
+    pseudonyms = IdentitySettings(at_rest="pseudonym")
+    with (
+        ScriptedProvider() as provider,
+        running_gateway(tmp_path, [provider], identity=pseudonyms) as gateway,
+    ):
+        gateway.chat(user="canary-4711")
+        gateway.chat(user="canary-4711")
+        found = gateway.get("/api/v1/generations?user=canary-4711").json["data"]
+        files = [file.name for file in tmp_path.iterdir() if b"canary" in file.read_bytes()]
+        erased = gateway.request("DELETE", "/api/v1/users/canary-4711", key=gateway.management_key)
+
+    assert files == []
+    assert len(found) == 2
+    assert found[0]["external_user"].startswith("person_")
+    assert erased.json["data"]["generations"] == 2
+
+
+def test_new_users_of_one_key_are_bounded(tmp_path: Path) -> None:
+    bound = IdentitySettings(new_users_per_hour_max=3)
+    with (
+        ScriptedProvider() as provider,
+        running_gateway(tmp_path, [provider], identity=bound) as gateway,
+    ):
+        answers = [gateway.chat(user=f"u-{number}") for number in range(6)]
+
+    assert [answer.status for answer in answers] == [200, 200, 200, 429, 429, 429]
+    assert int(answers[-1].headers["retry-after"]) <= 3600

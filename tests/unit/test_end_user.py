@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
+from regulars.identity.at_rest import KeptName, as_it_is, pseudonym_of
 from regulars.identity.end_user import EndUsers, Named, refuse_repeated
+from regulars.identity.new_users import NewUsers
+from regulars.identity.personal_ids import PersonalIds
 from regulars.identity.policy import make_policy
 from regulars.identity.used_proofs import UsedProofs
 from regulars.ids import prove_user
@@ -30,9 +33,18 @@ def asked(**fields: Any) -> ChatRequest:
     return parse_chat(json.dumps({"model": "m", "messages": [message], **fields}).encode())
 
 
+def end_users(*known: str, kept: KeptName = as_it_is) -> EndUsers:
+    return EndUsers(
+        lambda: NOW_S,
+        personal=PersonalIds(lambda account, _: f"{account}-hidden"),
+        new=NewUsers(lambda _, user: user in known, per_hour_max=1000),
+        kept=kept,
+    )
+
+
 def of(policy: UserPolicy = CALLERS_WORD, proof: str | None = None, /, **fields: Any) -> Named:
     headers = {} if proof is None else {b"x-regulars-user-proof": proof.encode()}
-    return EndUsers(lambda: NOW_S).of(asked(**fields), key(policy), headers)
+    return end_users().of(asked(**fields), key(policy), headers)
 
 
 def jwt(claims: dict[str, Any], *, secret: str = SECRET, alg: str = "HS256") -> str:
@@ -62,13 +74,13 @@ HEADERS = {b"x-regulars-user": b"from-header"}
 def test_sources_are_tried_in_the_documented_order(without: tuple[str, ...], found: str) -> None:
     request = asked(**{name: value for name, value in ALL.items() if name not in without})
 
-    assert EndUsers(lambda: NOW_S).of(request, key(), HEADERS).user == found
+    assert end_users().of(request, key(), HEADERS).user == found
 
 
 def test_a_key_may_have_its_own_order() -> None:
     policy = make_policy(sources=["x-regulars-user", "metadata.user_id"])
 
-    assert EndUsers(lambda: NOW_S).of(asked(**ALL), key(policy), HEADERS).user == "from-header"
+    assert end_users().of(asked(**ALL), key(policy), HEADERS).user == "from-header"
     assert of(policy, **ALL).user == "from-metadata"
     assert of(policy, user="u", safety_identifier="s").user is None
 
@@ -108,7 +120,7 @@ def test_names_are_judged_wherever_they_come_from(source: str, name: str) -> Non
 
 def test_a_header_of_other_bytes_is_refused() -> None:
     with pytest.raises(CallerError, match="not UTF-8"):
-        EndUsers(lambda: NOW_S).of(asked(), key(), {b"x-regulars-user": b"\xff"})
+        end_users().of(asked(), key(), {b"x-regulars-user": b"\xff"})
 
 
 def test_a_fixed_key_is_one_users_whatever_is_said() -> None:
@@ -185,7 +197,7 @@ def test_a_proof_with_a_nonce_is_good_once(kind: str) -> None:
     own = prove_user("u", SECRET, expires_at_s=NOW_S + 60, nonce="n-1")
     token = jwt({"sub": "u", "exp": NOW_S + 60, "aud": "default", "jti": "n-1"})
     headers = {b"x-regulars-user-proof": (own if kind == "own" else token).encode()}
-    users = EndUsers(lambda: NOW_S)
+    users = end_users()
 
     assert users.of(asked(user="u"), key(SIGNED), headers).user == "u"
     with pytest.raises(ForbiddenError, match="has been used"):
@@ -231,3 +243,35 @@ def test_a_policy_that_cannot_work_is_refused(rule: str, parts: dict[str, Any], 
 
 def test_a_signing_secret_is_not_shown() -> None:
     assert SECRET not in repr(key(SIGNED))
+
+
+def test_an_id_that_gives_a_person_away_is_flagged_hidden_or_refused() -> None:
+    hide, refuse = make_policy(personal="pseudonymise"), make_policy(personal="refuse")
+
+    assert of(user="jane@example.com").user == "jane@example.com"
+    assert of(hide, user="jane@example.com").user == "default-hidden"
+    assert of(hide, user="user_12").user == of(refuse, user="user_12").user == "user_12"
+    with pytest.raises(CallerError, match="an e-mail address") as refused:
+        of(refuse, user="jane@example.com")
+    assert "jane" not in refused.value.message
+
+
+def test_a_key_brings_so_many_new_users_an_hour() -> None:
+    users, bounded = end_users("known"), key(make_policy(new_users_per_hour_max=2))
+    for name in ("a", "b", "a", "known"):
+        users.of(asked(user=name), bounded, {})
+
+    with pytest.raises(RateLimitedError, match="2 new users") as refused:
+        users.of(asked(user="c"), bounded, {})
+
+    assert refused.value.retry_after_s is not None
+    assert 0 < refused.value.retry_after_s <= 3600
+    assert users.of(asked(user="b"), bounded, {}).user == "b"
+    assert users.of(asked(user="c"), key(), {}).user == "c"
+
+
+def test_pseudonyms_differ_by_account_and_key() -> None:
+    made = {pseudonym_of(secret, account, "u") for secret in (b"1", b"2") for account in "ab"}
+
+    assert len(made) == 4
+    assert pseudonym_of(b"1", "a", "u") in made

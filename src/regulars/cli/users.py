@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from regulars.cli.keys import opened_store
-from regulars.cli.options import FAILED, ConfigOption, failed
+from regulars.cli.options import FAILED, ConfigOption, failed, load_local_or_exit
 
 users = typer.Typer(help="Erase and export one end user.", no_args_is_help=True)
 
@@ -23,14 +23,16 @@ def erase(
     config: ConfigOption = None,
 ) -> None:
     """Take an id out of every table and file; sums stay. Prints the signed receipt as JSON."""
-    from regulars.app import ACCOUNT
+    from regulars.app import ACCOUNT, kept_name
     from regulars.ledger.erase import erase_user
 
     name = _accepted(user)
     if not yes:
         typer.confirm("This cannot be undone. Erase this user?", abort=True, err=True)
+    settings = load_local_or_exit(config)
     with opened_store(config) as store:
-        receipt = erase_user(store, ACCOUNT, name, now_s=time.time())
+        kept = kept_name(settings, store.path)
+        receipt = erase_user(store, ACCOUNT, kept(ACCOUNT, name), now_s=time.time())
     typer.echo(json.dumps(receipt, indent=2))
     if receipt["occurrences_left"]:
         typer.echo(
@@ -38,6 +40,28 @@ def erase(
             "ids or texts, or a request named it just now; erase again when it has ended",
             err=True,
         )
+
+
+@users.command()
+def export(
+    user: UserArgument,
+    target: Annotated[Path, typer.Argument(metavar="FILE", help="A new .zip file.")],
+    *,
+    config: ConfigOption = None,
+) -> None:
+    """Write everything about one user into one archive: each generation, and the sums."""
+    from regulars.app import ACCOUNT, kept_name
+    from regulars.ledger.export_user import export_user
+
+    name = _accepted(user)
+    settings = load_local_or_exit(config)
+    with opened_store(config) as store:
+        kept = kept_name(settings, store.path)
+        try:
+            rows = export_user(store, ACCOUNT, kept(ACCOUNT, name), target)
+        except OSError as error:
+            raise failed(f"cannot write {str(target)!r}: {error.strerror}") from error
+    typer.echo(f"{target}: {rows} generations")
 
 
 @users.command()

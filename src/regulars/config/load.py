@@ -23,6 +23,7 @@ from regulars.config.schema import (
     TimesTable,
 )
 from regulars.config.settings import (
+    IdentitySettings,
     LedgerSettings,
     RoutingSettings,
     ServerSettings,
@@ -101,6 +102,7 @@ def _settings(file: File, merged: Merged, sources: Sources, catalog: Catalog) ->
         upstream=UpstreamSettings(**file.upstream.model_dump(exclude=set(TimesTable.model_fields))),
         ledger=LedgerSettings(**file.ledger.model_dump()),
         routing=RoutingSettings(**file.routing.model_dump()),
+        identity=IdentitySettings(**file.identity.model_dump()),
     )
 
 

@@ -189,6 +189,17 @@ class RoutingTable(Table):
     )
 
 
+class IdentityTable(Table):
+    """How end users are kept."""
+
+    at_rest: Literal["plain", "pseudonym"] = Field(
+        "plain", description="Keep ids as they come, or only pseudonyms of them."
+    )
+    new_users_per_hour_max: int = Field(
+        50_000, ge=1, le=100_000_000, description="Unknown users a key may bring; beyond it: 429."
+    )
+
+
 class StoreTable(Table):
     """Where the ledger and the keys are kept."""
 
@@ -316,6 +327,7 @@ class File(Table):
     upstream: UpstreamTable = UpstreamTable()  # pyright: ignore[reportCallIssue] - likewise
     ledger: LedgerTable = LedgerTable()  # pyright: ignore[reportCallIssue] - likewise
     routing: RoutingTable = RoutingTable()  # pyright: ignore[reportCallIssue] - likewise
+    identity: IdentityTable = IdentityTable()  # pyright: ignore[reportCallIssue] - likewise
     store: StoreTable = StoreTable()  # pyright: ignore[reportCallIssue] - likewise
     providers: dict[Slug, ProviderTable] = Field(
         default_factory=dict[str, ProviderTable], max_length=1000, description="By name."

@@ -83,6 +83,16 @@ class RoutingSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class IdentitySettings:
+    """How end users are kept."""
+
+    at_rest: Literal["plain", "pseudonym"] = "plain"
+    """Ids as they come, or only what the key in `<store>.identity-key` makes of them."""
+    new_users_per_hour_max: int = 50_000
+    """Per key and worker; beyond it requests of unknown users get a 429."""
+
+
+@dataclass(frozen=True, slots=True)
 class StoreSettings:
     """Where the ledger and the keys are kept."""
 
@@ -99,3 +109,4 @@ class Settings:
     upstream: UpstreamSettings = field(default_factory=UpstreamSettings)
     ledger: LedgerSettings = field(default_factory=LedgerSettings)
     routing: RoutingSettings = field(default_factory=RoutingSettings)
+    identity: IdentitySettings = field(default_factory=IdentitySettings)

@@ -9,7 +9,10 @@ from typing import Final
 
 from msgspec import Struct
 
+from regulars.identity.at_rest import KeptName, as_it_is
 from regulars.identity.name import SESSION_LENGTH_MAX, USER_LENGTH_MAX, accept_name
+from regulars.identity.new_users import NewUsers
+from regulars.identity.personal_ids import PersonalIds
 from regulars.identity.proof import PROOF_HEADER, read_proof
 from regulars.identity.used_proofs import UsedProofs
 from regulars.model.caller import ApiKey, UserPolicy, UserRule, UserSource
@@ -31,17 +34,36 @@ class Named(Struct, frozen=True, gc=False):
 class EndUsers:
     """Finds the end user of each request. `now_s` is the time since 1970."""
 
-    def __init__(self, now_s: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        now_s: Callable[[], float],
+        *,
+        personal: PersonalIds,
+        new: NewUsers,
+        kept: KeptName = as_it_is,
+    ) -> None:
         self._now_s = now_s
+        self._personal = personal
+        self._new = new
+        self._kept = kept
         self._used = UsedProofs()
 
     def of(self, request: ChatRequest, key: ApiKey, headers: Mapping[bytes, bytes]) -> Named:
-        """Return who the request is for.
+        """Return who the request is for, as the ledger is to call him.
 
         Raises:
-            CallerError: a name that cannot be kept.
+            CallerError: a name that cannot be kept, or one that the key refuses.
             ForbiddenError: the key may not speak for that user.
+            RateLimitedError: the key brings too many new users.
         """
+        named = self._named(request, key, headers)
+        if named.user is None:
+            return named
+        user = self._kept(key.account, self._personal.kept(named.user, key))
+        self._new.admit(key, user, self._now_s)
+        return named if user is named.user else Named(user, named.session)
+
+    def _named(self, request: ChatRequest, key: ApiKey, headers: Mapping[bytes, bytes]) -> Named:
         policy = key.users
         if policy.rule is UserRule.FIXED:
             return Named(policy.user)  # whatever the request says: this key is one user's

@@ -6,6 +6,7 @@ is finished by asking for it again.
 """
 
 import sqlite3
+import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -25,6 +26,9 @@ CHECKPOINT_TRIES: Final = 100
 CHECKPOINT_PAUSE_S: Final = 0.05
 READ_BYTES: Final = 4_194_304
 
+_FIND: Final = (
+    "SELECT id FROM end_user WHERE name = ? AND account_id = (SELECT id FROM name WHERE text = ?)"
+)
 _ROWS: Final = (
     "SELECT row FROM by_user WHERE user_id = ?1 AND row > ?2 UNION "
     "SELECT row FROM tail CROSS JOIN generation USING (row) WHERE end_user_id = ?1 AND row > ?2 "
@@ -51,6 +55,23 @@ class SqlitePeople:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._lock = threading.Lock()
+        self._asking: sqlite3.Connection | None = None
+
+    def knows(self, account: str, user: str) -> bool:
+        """Say whether rows of this user have been kept."""
+        with self._lock, store_errors(self._path):
+            if self._asking is None:
+                self._asking = connect(self._path)
+                self._asking.execute("PRAGMA query_only = ON")
+            return self._asking.execute(_FIND, (user, account)).fetchone() is not None
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._lock:
+            asking, self._asking = self._asking, None
+            if asking is not None:
+                asking.close()
 
     def erase(self, account: str, user: str, *, now_us: int) -> Erased:
         """See `stores.base.People`."""
@@ -141,8 +162,7 @@ def _begin(
     connection.execute("BEGIN IMMEDIATE")
     digest = person_digest(erasure_secret(connection), account, user)
     found = connection.execute(
-        "SELECT id FROM end_user WHERE name = ? "
-        "AND account_id = (SELECT id FROM name WHERE text = ?)",
+        _FIND,
         (user, account),
     ).fetchone()
     pending = connection.execute(
@@ -170,8 +190,7 @@ def _begin(
 def _strip(connection: sqlite3.Connection, account: str, anonymous: str) -> Erased:
     """Take sessions and referrers out of an erased person's rows, step by step."""
     found = connection.execute(
-        "SELECT id FROM end_user WHERE name = ? "
-        "AND account_id = (SELECT id FROM name WHERE text = ?)",
+        _FIND,
         (anonymous, account),
     ).fetchone()
     models: set[str] = set()

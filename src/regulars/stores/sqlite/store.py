@@ -91,6 +91,10 @@ class SqliteStore:
         """Return the store's secret of this name: 32 bytes, made once, the same for ever."""
         return self._keys.secret(name)
 
+    def knows(self, account: str, user: str) -> bool:
+        """Say whether rows of this user have been kept."""
+        return self._people.knows(account, user)
+
     def erase(self, account: str, user: str, *, now_us: int) -> Erased:
         """See `stores.base.People`."""
         return self._people.erase(account, user, now_us=now_us)
@@ -135,6 +139,7 @@ class SqliteStore:
         """Let go of the file; nobody may be using the store."""
         self._ledger.close()
         self._keys.close()
+        self._people.close()
         self._readers.close()
 
 
