@@ -119,3 +119,15 @@ def test_new_users_of_one_key_are_bounded(tmp_path: Path) -> None:
 
     assert [answer.status for answer in answers] == [200, 200, 200, 429, 429, 429]
     assert int(answers[-1].headers["retry-after"]) <= 3600
+
+
+def test_the_identifier_report_is_for_management_keys(tmp_path: Path) -> None:
+    with ScriptedProvider() as provider, running_gateway(tmp_path, [provider]) as gateway:
+        gateway.chat(user="jane@example.com")
+        good = gateway.get("/api/v1/identifiers")
+        refused = gateway.get("/api/v1/identifiers", key=gateway.key)
+
+    found = {one["finding"]: one for one in good.json["data"]["found"]}
+    assert found["personal"]["requests_share"] == 1.0
+    assert b"jane" not in good.body
+    assert refused.status == 403

@@ -64,3 +64,12 @@ def test_a_signed_key_shows_its_signing_secret_once(folder: Path) -> None:
     assert json.loads(listed.stdout)["data"][0]["user_policy"] == "signed"
     assert wrong.exit_code == 2
     assert "--user" in wrong.output
+
+
+def test_identifiers_are_reported(folder: Path) -> None:
+    run = CliRunner().invoke(app, ["identifiers", "--days", "3650", "--json"])
+    table = CliRunner().invoke(app, ["identifiers", "--days", "3650"])
+
+    assert folder.exists()
+    assert json.loads(run.stdout)["forms"] == [["word", 1]]
+    assert table.exit_code == 0

@@ -7,6 +7,7 @@ import typer
 from regulars import __version__
 from regulars.cli.check import check
 from regulars.cli.demo import demo
+from regulars.cli.identifiers import identifiers
 from regulars.cli.keys import keys
 from regulars.cli.ledger import ledger
 from regulars.cli.routing import routing
@@ -46,6 +47,7 @@ app.command()(serve)
 app.command()(demo)
 app.command()(check)
 app.command()(simulate)
+app.command()(identifiers)
 app.add_typer(keys, name="keys")
 app.add_typer(routing, name="routing")
 app.add_typer(ledger, name="ledger")

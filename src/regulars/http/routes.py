@@ -12,6 +12,7 @@ from regulars.http.activity import get_activity
 from regulars.http.api import Api, Handler, error_response, with_key
 from regulars.http.catalog import list_endpoints, list_models
 from regulars.http.generations import get_generation, list_generations
+from regulars.http.identifiers import get_identifiers
 from regulars.http.keys import get_key
 from regulars.http.users import USER_PATH, delete_user
 from regulars.model.errors import CallerError, MethodNotAllowedError, NotFoundError
@@ -23,6 +24,7 @@ WITH_KEY: Final[dict[str, Callable[[Api], Handler]]] = {
     "/generation": get_generation,
     "/generations": list_generations,
     "/activity": get_activity,
+    "/identifiers": get_identifiers,
     "/key": get_key,
     "/auth/key": get_key,
 }

@@ -1,0 +1,78 @@
+"""What the report on ids finds, whom it touches, and that it shows nobody's id."""
+
+from regulars.identity.classify import classify
+from regulars.identity.forms import folded
+from regulars.reports.identifiers import Found, SeenUser, identifiers, masked
+
+
+def seen(name: str | None, requests: int = 10, *, cached: int = 50) -> SeenUser:
+    figures = (requests, requests * 7, 100, cached)
+    if name is None:
+        return SeenUser(None, "", (), "", *figures)
+    traits = classify(name)
+    return SeenUser(name, traits.form, tuple(traits.findings), folded(name), *figures)
+
+
+def finding(name: str, users: list[SeenUser]) -> Found | None:
+    return next((one for one in identifiers(users).found if one.finding == name), None)
+
+
+GOOD = [seen(f"user_{number}") for number in range(100, 140)]
+
+
+def test_good_ids_raise_nothing() -> None:
+    report = identifiers(GOOD)
+
+    assert report.found == ()
+    assert report.forms == (("user_number", 40),)
+    assert report.cached_share == 0.5
+    assert identifiers([]).found == ()
+
+
+def test_requests_without_a_user_are_counted() -> None:
+    found = finding("no-user", [*GOOD, seen(None, 100)])
+
+    assert found is not None
+    assert (found.users, found.requests_share) == (0, 0.2)
+
+
+def test_each_kind_of_bad_id_is_found_and_masked() -> None:
+    bad = {
+        "personal": "jane@example.com",
+        "unstable": "req_8f7a6b5c4d",
+        "placeholder": "undefined",
+        "spacing": " user_7",
+    }
+    report = identifiers([*GOOD, *map(seen, bad.values())])
+
+    names = {one.finding for one in report.found}
+    shown = " ".join(example for one in report.found for example in one.examples)
+    assert names >= bad.keys()
+    assert not any(name in shown for name in bad.values())
+    assert all(one.fix for one in report.found)
+
+
+def test_ids_seen_once_are_found() -> None:
+    found = finding("seen-once", [*GOOD, seen("user_9", 1, cached=0)])
+
+    assert found is not None
+    assert (found.users, found.cached_share) == (1, 0.0)
+
+
+def test_ids_that_differ_by_case_are_found_together() -> None:
+    found = finding("same-but-for-case", [*GOOD, seen("ada.l"), seen("Ada.L")])
+
+    assert found is not None
+    assert found.users == 2
+
+
+def test_outliers_of_one_main_form_are_found() -> None:
+    found = finding("mixed-forms", [*GOOD, seen("cust-1")])
+
+    assert found is not None
+    assert found.examples == ("cu…1",)
+    assert finding("mixed-forms", [*GOOD, *[seen(f"cust-{n}") for n in range(9, 49)]]) is None
+
+
+def test_short_ids_are_masked_too() -> None:
+    assert [masked(name) for name in ("a", "abcd", "abcdefghij")] == ["…", "a…", "abc…j"]
