@@ -10,9 +10,12 @@ from msgspec.structs import replace
 from fakes.provider import ScriptedProvider
 from fakes.running_gateway import running_gateway
 from fakes.sample_ledger import sample_rows
+from regulars.app import new_key
+from regulars.identity.policy import make_policy
 from regulars.ledger.erase import erase_user, verify_receipt
 from regulars.ledger.scrub import scrub_files
 from regulars.ledger.spool import read_spool, write_spool
+from regulars.model.caller import Role
 from regulars.stores.base import Filter, Sums
 from regulars.stores.sqlite import SqliteStore, open_store
 
@@ -180,6 +183,20 @@ def test_erasing_while_the_gateway_serves_that_user(tmp_path: Path) -> None:
         assert left == []
         assert refused.status == 403
         assert {row.end_user for row in gateway.rows()} == {"erased-1", "somebody-else"}
+
+
+def test_a_key_of_the_erased_alone_is_disabled(tmp_path: Path) -> None:
+    store = filled(tmp_path, count=10)
+    key, _ = new_key("kiosk", Role.INFERENCE, make_policy("fixed", user=CANARY))
+    store.create_key(key)
+
+    erase_user(store, "default", CANARY, now_s=NOW_S)
+
+    found = store.find_key(key.hash)
+    assert found is not None
+    assert (found.disabled, found.users.user) == (True, None)
+    assert bytes_left(tmp_path) == []
+    store.close()
 
 
 def test_nothing_is_kept_that_names_the_erased(tmp_path: Path) -> None:

@@ -254,6 +254,7 @@ class SqliteLedger:
     def _abandon(self) -> None:
         """Close the connection, which rolls back, and forget ids that may have gone with it."""
         self._forget()
+        self._erased = ErasedPeople()
         self._due = []
         connection, self._connection = self._connection, None
         if connection is not None:

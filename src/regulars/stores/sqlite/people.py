@@ -43,6 +43,11 @@ _STRIP: Final = (
     "UPDATE generation SET details = json_remove(details, '$.session', '$.referer') "
     "WHERE row BETWEEN ? AND ? AND end_user_id = ?"
 )
+# A key that is this person's alone serves nobody any more.
+_KEYS: Final = (
+    "UPDATE api_key SET disabled = 1, users = json_remove(users, '$.user') "
+    "WHERE account = ? AND users ->> '$.user' = ?"
+)
 # Texts that only describe: what reports group by (models, keys …) stays.
 _MENTIONS: Final = (
     "UPDATE name SET text = 'erased-' || ?2 || '-' || id WHERE instr(text, ?1) AND NOT EXISTS "
@@ -171,6 +176,7 @@ def _begin(
     connection.execute(
         "UPDATE erasure SET until_us = ? WHERE digest = ? AND done = 0", (now_us, digest)
     )
+    connection.execute(_KEYS, (account, user))
     if found is not None or not pending:
         (last,) = connection.execute("SELECT ifnull(max(number), 0) FROM erasure").fetchone()
         number, anonymous = last + 1, f"erased-{last + 1}"
