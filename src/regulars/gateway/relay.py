@@ -395,8 +395,8 @@ async def _read_all(response: Response) -> bytes:
     """Read the whole body; its size is bounded by the upstream client."""
     first = await response.read()
     assert first is not None, "nobody nudges a whole answer"
-    if not first:
-        return b""
+    if not first or response.ended:
+        return first
     pieces = [first]
     while piece := await response.read():
         pieces.append(piece)

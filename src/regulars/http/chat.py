@@ -50,7 +50,7 @@ class ChatRoute:
         at_s, created_at_us = time.monotonic(), time.time_ns() // 1000
         chosen_id = generation_id(created_at_us, self._random_bits(GENERATION_RANDOM_BITS))
         arrival = _Arrival(chosen_id, created_at_us, at_s)
-        connection = scope[CONNECTION]
+        connection, cycle = scope[CONNECTION], scope[CYCLE]
         try:
             if scope["method"] != "POST":
                 raise MethodNotAllowedError(f"method {scope['method']}: use POST here")
@@ -59,9 +59,9 @@ class ChatRoute:
             require_inference(key)
             self._relay.admit(key.hash)
             try:
-                body = await read_body(receive, headers, self._body_limit_bytes)
+                body = await read_body(receive, headers, self._body_limit_bytes, cycle)
                 call = self._call(arrival, key, parse_chat(body), headers)
-                await self._relay.chat(call, Reply(connection, scope[CYCLE]))
+                await self._relay.chat(call, Reply(connection, cycle))
             finally:
                 self._relay.release(key.hash)
         except GatewayError as error:

@@ -16,6 +16,7 @@ _STREAM_HEAD = (
     b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n"
     b"x-accel-buffering: no\r\nx-generation-id: %b\r\n"
 )
+_Headers = list[tuple[bytes, bytes]]
 _LAST_CHUNK = b"0\r\n\r\n"
 
 
@@ -80,9 +81,8 @@ class Reply:
         cycle.waiting_for_100_continue = False
         if self._connection.gone:
             return
-        dates = [b"%b: %b\r\n" % header for header in cycle.default_headers]
         blank = b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n"
-        self._transport.write(b"".join((STATUS_LINE[200], *dates, head, blank, rest)))
+        self._transport.write(b"".join((_first_lines(cycle.default_headers), head, blank, rest)))
 
     def _complete(self) -> None:
         cycle: Any = self._cycle
@@ -91,3 +91,15 @@ class Reply:
         if not cycle.keep_alive:
             self._transport.close()
         cycle.on_response()
+
+
+_recent: tuple[_Headers, bytes] = ([], b"")
+"""uvicorn's own headers (a new list each second, for the date) and the lines made of them."""
+
+
+def _first_lines(defaults: _Headers) -> bytes:
+    global _recent  # noqa: PLW0603 - a cache of one, the same for all connections
+    if _recent[0] is not defaults:
+        lines = b"".join([b"%b: %b\r\n" % header for header in defaults])
+        _recent = (defaults, STATUS_LINE[200] + lines)
+    return _recent[1]

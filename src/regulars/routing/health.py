@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from math import ceil
-from typing import Final, NamedTuple
+from typing import Final
+
+from msgspec import Struct
 
 from regulars.model.catalog import Endpoint
 from regulars.model.errors import (
@@ -61,8 +63,7 @@ class Refusal:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Standings:
+class Standings(Struct, frozen=True):
     """Who may be tried. `retry_after_s`: when the first resting one is ready, if all rest."""
 
     usable: tuple[Endpoint, ...]
@@ -70,7 +71,7 @@ class Standings:
     retry_after_s: float | None = None
 
 
-class _Outcome(NamedTuple):
+class _Outcome(Struct, frozen=True, gc=False):
     at_s: float
     weight: float
     """Of a failure; 0 for a success."""

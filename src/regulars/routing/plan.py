@@ -4,11 +4,11 @@ Pure: the time is an argument. `gateway/relay.py` asks `next` until an endpoint 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
-from typing import NamedTuple
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from regulars.model.catalog import Catalog, Endpoint, Model, Traits
 from regulars.model.errors import GatewayError, NotFoundError, RateLimitedError
@@ -23,9 +23,10 @@ from regulars.wire.chat import ChatRequest
 
 BYTES_PER_TOKEN = 4
 _NO_WISHES = Wishes()
+_COUNT = msgspec.json.Decoder(int | None)
 
 
-class Candidate(NamedTuple):
+class Candidate(Struct, frozen=True):
     """A model the request may be served by, and what is warm of it.
 
     `suffix` is the `:nitro` or `:floor` that stood behind the model's name.
@@ -36,7 +37,7 @@ class Candidate(NamedTuple):
     suffix: Sort | None = None
 
 
-class Stage(NamedTuple):
+class Stage(Struct, frozen=True):
     """Endpoints among which warmth chooses; with `ranked_by` they are tried in their order."""
 
     keys: StickyKeys
@@ -44,8 +45,7 @@ class Stage(NamedTuple):
     ranked_by: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """The stages of one request, tried one after the other."""
 
     stages: tuple[Stage, ...]
@@ -99,7 +99,8 @@ class Planner:
         stages: list[Stage] = []
         refusals: list[Refusal] = []
         attempts_max = self._attempts_max
-        for model, keys, suffix in candidates:
+        for candidate in candidates:
+            model, keys, suffix = candidate.model, candidate.keys, candidate.suffix
             wanted = wishes if suffix is None else with_suffix(wishes, suffix)
             if wanted is _NO_WISHES and (max_tokens or 0) <= self._plain.get(model.id, -1):
                 stages.append(Stage(keys, model.endpoints))
@@ -132,13 +133,15 @@ class Planner:
         if len(tried) >= plan.attempts_max:
             return None
         rest_s: float | None = None
-        for keys, endpoints, ranked_by in plan.stages:
-            left = [e for e in endpoints if e.id not in tried] if tried else endpoints
+        for stage in plan.stages:
+            keys, left = stage.keys, stage.endpoints
+            if tried:
+                left = tuple(e for e in left if e.id not in tried)
             standings = self.health.standings(left, now_s)
             if not standings.usable:
                 rest_s = _sooner(rest_s, standings.retry_after_s)
                 continue
-            if ranked_by is None:
+            if stage.ranked_by is None:
                 choice = self.router.choose(
                     standings.usable,
                     keys,
@@ -152,14 +155,14 @@ class Planner:
                 choice = self.router.take(
                     standings.usable[0],
                     keys,
-                    reason="failover" if tried else ranked_by,
+                    reason="failover" if tried else stage.ranked_by,
                     prompt_tokens=plan.prompt_tokens,
                     now_s=now_s,
                     ttl_s=plan.ttl_s,
                 )
             self.health.began(choice.endpoint.id, now_s)
             if plan.reason is not None and not tried:
-                return choice._replace(reason=plan.reason)
+                return replace(choice, reason=plan.reason)
             return choice
         if rest_s is not None and not tried:
             raise RateLimitedError(
@@ -217,7 +220,7 @@ def _max_tokens(request: ChatRequest) -> int | None:
         raw = request.fields.get(name)
         if raw is not None:
             try:
-                return msgspec.json.decode(raw, type=int | None)
+                return _COUNT.decode(raw)
             except msgspec.DecodeError:
                 return None  # the upstream says what is wrong with it
     return None

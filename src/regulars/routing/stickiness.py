@@ -54,6 +54,6 @@ def asked_ttl_s(request: ChatRequest) -> float | None:
     for name in _CACHEABLE:
         raw = request.fields.get(name)
         # Nearly no request has one, and looking for three letters is quicker than the pattern.
-        if raw is not None and b'"ttl"' in bytes(raw):
+        if raw is not None and bytes(raw).find(b'"ttl"') >= 0:
             asked += [ASKED_S[found.decode()] for found in set(_ASKED.findall(bytes(raw)))]
     return max(asked, default=None)

@@ -217,7 +217,8 @@ class Connection(asyncio.Protocol):
             return
         if self.state == BODY:
             if self.pieces:
-                if self.sink is not None and self._pour(self.sink):
+                sink = self.sink
+                if sink is not None and self._pour(sink):
                     return
                 waiter = self.waiter
                 if waiter is not None and not waiter.done():

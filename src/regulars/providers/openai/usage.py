@@ -12,14 +12,14 @@ from regulars.model.tokens import TOKENS_MAX, Usage
 _Tokens = int | float | None
 
 
-class _PromptDetails(msgspec.Struct):
+class _PromptDetails(msgspec.Struct, frozen=True):
     cached_tokens: _Tokens = None
     cache_write_tokens: _Tokens = None
     cache_creation_tokens: _Tokens = None
     audio_tokens: _Tokens = None
 
 
-class _CompletionDetails(msgspec.Struct):
+class _CompletionDetails(msgspec.Struct, frozen=True):
     reasoning_tokens: _Tokens = None
     audio_tokens: _Tokens = None
 
@@ -49,6 +49,8 @@ class _Usage(msgspec.Struct):
     cache_write_camel: _Tokens = msgspec.field(default=None, name="cacheWriteInputTokens")
 
 
+_NO_PROMPT_DETAILS: Final = _PromptDetails()
+_NO_COMPLETION_DETAILS: Final = _CompletionDetails()
 _USAGE: Final = msgspec.json.Decoder(_Usage)
 
 
@@ -65,8 +67,8 @@ def read_usage(raw: Raw | bytes) -> Usage | None:
     prompt, completion = _count(reported.prompt_tokens), _count(reported.completion_tokens)
     if prompt is None and completion is None:
         return _other_names(reported)
-    prompt_details = reported.prompt_tokens_details or _PromptDetails()
-    completion_details = reported.completion_tokens_details or _CompletionDetails()
+    prompt_details = reported.prompt_tokens_details or _NO_PROMPT_DETAILS
+    completion_details = reported.completion_tokens_details or _NO_COMPLETION_DETAILS
     reasoning = _count(completion_details.reasoning_tokens)
     beside = _thought_beside(prompt or 0, completion or 0, _count(reported.total_tokens), reasoning)
     return Usage(
@@ -106,7 +108,7 @@ def _other_names(reported: _Usage) -> Usage | None:
     if fresh is None and completion is None:
         return None
     inside = reported.input_tokens_details
-    thought = reported.output_tokens_details or _CompletionDetails()
+    thought = reported.output_tokens_details or _NO_COMPLETION_DETAILS
     if inside is not None:
         read, write, apart = _count(inside.cached_tokens), _count(inside.cache_write_tokens), 0
     else:
@@ -149,7 +151,7 @@ def read_cost(raw: Raw | bytes) -> Cost | None:
     With the reseller's customer's own key `cost` is only its fee: what the provider bills comes
     on top. A figure that cannot be (negative, absurd) counts as not given.
     """
-    if b"cost" not in bytes(raw):
+    if bytes(raw).find(b"cost") < 0:
         return None
     try:
         charged = _CHARGED.decode(raw)

@@ -15,6 +15,7 @@ from regulars.wire.answers import Label, json_text
 _FIELDS: Final = msgspec.json.Decoder(dict[str, Raw])
 _CHOICES: Final = msgspec.json.Decoder(list[dict[str, Raw]])
 _CHOICE: Final = msgspec.json.Decoder(dict[str, Any])
+_ANY: Final = msgspec.json.Decoder(Any)
 _OBJECT: Final = Raw(b'"chat.completion"')
 _NULL: Final = Raw(b"null")
 _PLAIN_ENDS: Final = {f'"{reason}"'.encode(): reason for reason in FINISH_REASONS}
@@ -59,7 +60,7 @@ def read_whole(provider: str, body: bytes) -> WholeAnswer:
             raise read_stream_failure(provider, msgspec.json.decode(error))
         choices = _CHOICES.decode(fields.get("choices", _NULL))
         natives = _polish(choices)
-        upstream_id = msgspec.json.decode(fields.get("id", _NULL))
+        upstream_id = _ANY.decode(fields.get("id", _NULL))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise UpstreamProtocolError(f"{provider} answered 200 with no chat completion") from exc
     fields["choices"] = Raw(msgspec.json.encode(choices))
@@ -83,7 +84,8 @@ def _polish(choices: list[dict[str, Raw]]) -> list[str | None]:
     for number, choice in enumerate(choices):
         native = _PLAIN_ENDS.get(bytes(choice.get("finish_reason", _NULL)))
         message = bytes(choice.get("message", _NULL))
-        if native is None or b'"reasoning_content"' in message or b'"role"' not in message:
+        thinks = message.find(b'"reasoning_content"') >= 0
+        if native is None or thinks or message.find(b'"role"') < 0:
             whole = _CHOICE.decode(msgspec.json.encode(choice))
             native = polish(whole, body="message")
             choices[number] = {
