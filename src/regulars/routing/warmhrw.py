@@ -150,9 +150,12 @@ class Router:
             self.lives.saw(endpoint_id, choice.idle_s, cached=cached, expected=expected)
         placement = (endpoint_id, now_s, usage.prompt_tokens, choice.ttl_s)
         self.placements.keep_for(self._lineups.cache_life_s)
-        self._place(keys.session, placement, now_s)
-        self._place(keys.user, placement, now_s)
+        self.placements.put(keys.session, placement, now_s)
+        self.placements.put(keys.user, placement, now_s)
+        self.under_way.settle(keys.session, keys.user)
         if self.sharing is Sharing.CHANNEL:
+            self._collected.placed(keys.session)
+            self._collected.placed(keys.user)
             self._collected.used(keys.user, real)
 
     def failed(self, choice: Choice, now_s: float) -> None:
@@ -241,12 +244,6 @@ class Router:
         self.loads.correct(endpoint_id, difference, sent_s=choice.sent_s, now_s=now_s)
         if self.sharing is Sharing.CHANNEL:
             self._collected.sent(endpoint_id, difference)
-
-    def _place(self, key: int, placement: Placement, now_s: float) -> None:
-        self.placements.put(key, placement, now_s)
-        self.under_way.settle(key)
-        if self.sharing is Sharing.CHANNEL:
-            self._collected.placed(key)
 
 
 def _shared(key: int, placement: Placement, now_s: float) -> SharedPlacement:
