@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from regulars.model.caller import ApiKey, Role, key_hash, key_label
 from regulars.model.catalog import Catalog, Endpoint, Model, Provider
-from regulars.model.generation import Attempt, Generation, Outcome, UsageSource
+from regulars.model.generation import Attempt, CostSource, Generation, Outcome, UsageSource
 from regulars.model.ids import GENERATION_RANDOM_BITS, generation_id
 from regulars.model.money import NANO, Cost, Price
 from regulars.model.tokens import Usage
@@ -129,6 +129,8 @@ def _row(chance: Random, at_s: float) -> Generation:
         usage=usage,
         usage_source=UsageSource.REPORTED,
         cost=_cost(usage, Decimal(prompt_price), Decimal(completion_price)),
+        cost_source=CostSource.COMPUTED,
+        price=f"prompt {prompt_price} completion {completion_price}",
         ttft_ms=chance.lognormvariate(5.6, 0.5),
         duration_ms=chance.lognormvariate(7.9, 0.6) + 600,
         app="Support desk",

@@ -244,6 +244,8 @@ class Relay:
             answer.finish_reason,
             answer.native_finish_reason,
             answer.content_bytes,
+            answer.cost,
+            answer.service_tier,
         )
         conduct.exchange.content(time.monotonic())
         row = await self._settle(conduct, COMPLETED)
@@ -417,6 +419,8 @@ def _stream_answer(reader: StreamReader) -> Answer:
         reader.finish_reason,
         reader.native_finish_reason,
         reader.content_bytes,
+        reader.cost,
+        reader.service_tier,
     )
 
 
