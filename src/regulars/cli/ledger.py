@@ -92,6 +92,38 @@ def reconcile(
 
 
 @ledger.command()
+def unpriced(*, as_json: JsonOption = False, config: ConfigOption = None) -> None:
+    """List what was served without a known price: those costs are unknown, not 0."""
+    with opened_store(config) as store:
+        found = store.unpriced()
+    if as_json:
+        typer.echo(json.dumps({"unpriced": [asdict(one) for one in found]}))
+        return
+    if not found:
+        typer.echo("every request had a price")
+        return
+    from regulars.cli.tables import print_table
+    from regulars.wire.views import iso_time
+
+    print_table(
+        ("model", "provider", "endpoint", "requests", "last"),
+        [
+            (
+                one.model,
+                one.provider or "-",
+                one.endpoint or "-",
+                str(one.requests),
+                iso_time(one.last_seen_us),
+            )
+            for one in found
+        ],
+    )
+    typer.echo(
+        "give these endpoints a `price`, or the service tiers that served a place under `services`"
+    )
+
+
+@ledger.command()
 def backup(
     target: Annotated[Path, typer.Argument(metavar="FILE", help="A new file.")],
     *,

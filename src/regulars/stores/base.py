@@ -175,6 +175,17 @@ class Difference:
     kept: int | str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Unpriced:
+    """What was served without a known price: its cost is NULL in as many rows."""
+
+    model: str
+    provider: str | None
+    endpoint: str | None
+    requests: int
+    last_seen_us: int
+
+
 GroupBy = Literal["user", "model", "provider", "key"]
 Step = Literal["minute", "hour", "day"]
 

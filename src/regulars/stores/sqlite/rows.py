@@ -20,13 +20,13 @@ OUTCOME_CODES: Final = {
     Outcome.REFUSED: 3,
     Outcome.INTERRUPTED: 4,
 }
-_CHARGED_CODES: Final = {
+CHARGED_CODES: Final = {
     CostSource.COMPUTED: 0,
     CostSource.ESTIMATED: 1,
     CostSource.REPORTED: 2,
     CostSource.INSURED: 3,
 }
-_CHARGED: Final = {code: source for source, code in _CHARGED_CODES.items()}
+_CHARGED: Final = {code: source for source, code in CHARGED_CODES.items()}
 _OUTCOMES: Final = {code: outcome for outcome, code in OUTCOME_CODES.items()}
 
 COLUMNS: Final[tuple[str, ...]] = (
@@ -154,7 +154,7 @@ def encode(row: Generation, word: WordIds, end_user_id: int | None) -> tuple[Any
             (a.endpoint, a.provider, a.reason, a.status, a.error, a.started_ms, a.duration_ms)
             for a in row.attempts
         ),
-        0 if row.cost_source is None else _CHARGED_CODES[row.cost_source],
+        0 if row.cost_source is None else CHARGED_CODES[row.cost_source],
         None if cost is None else cost.byok,
         price,
         tier,
@@ -196,6 +196,11 @@ def find(connection: sqlite3.Connection, generation_id_: str) -> int | None:
             return int(found[0])
     found = connection.execute("SELECT row FROM odd_id WHERE id = ?", (generation_id_,)).fetchone()
     return None if found is None else int(found[0])
+
+
+def text_id(row: int, kept_id: int | str) -> str:
+    """Return a generation's id from its row's number and what the column `id` holds."""
+    return generation_id(time_at(row), kept_id) if isinstance(kept_id, int) else kept_id
 
 
 def decode_all(connection: sqlite3.Connection, rows: Iterable[Sequence[Any]]) -> list[Generation]:
@@ -245,7 +250,7 @@ def _decode(
     at_us = time_at(column["row"])
     kept_id = column["id"]
     return Generation(
-        id=generation_id(at_us, kept_id) if isinstance(kept_id, int) else kept_id,
+        id=text_id(column["row"], kept_id),
         created_at_us=at_us,
         account=text[column["account_id"]],
         key_hash=text[column["key_id"]],

@@ -15,10 +15,12 @@ from regulars.stores.base import (
     Step,
     StoreError,
     Sums,
+    Unpriced,
     UserRow,
 )
 from regulars.stores.sqlite.backup import backup
 from regulars.stores.sqlite.connect import create_file
+from regulars.stores.sqlite.costs import unpriced
 from regulars.stores.sqlite.keys import SqliteKeys
 from regulars.stores.sqlite.ledger import SqliteLedger
 from regulars.stores.sqlite.migrate import prepare
@@ -57,8 +59,16 @@ class SqliteStore:
         self._ledger.fold()
 
     def verify(self) -> Iterator[Difference]:
-        """Yield where rollups are not what the rows add up to. Takes a minute for 5 M rows."""
+        """Yield where rollups are not what the rows add up to, or a cost not what its price says.
+
+        Takes minutes for 5 M rows.
+        """
         return verify(self.path)
+
+    def unpriced(self) -> list[Unpriced]:
+        """Return what was served without a known price, most requests first. Raises StoreError."""
+        with self._readers.snapshot() as connection:
+            return unpriced(connection)
 
     def count_rows(self) -> int:
         """Count the generations."""
