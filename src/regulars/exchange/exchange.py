@@ -9,11 +9,12 @@
 """
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from regulars.billing.charge import Charge, charge, insure, is_insured, service_price
 from regulars.billing.price import estimate, sane
 from regulars.model.catalog import Endpoint
-from regulars.model.errors import GatewayError, UpstreamStatusError
+from regulars.model.errors import GatewayError, UnrecordedError, UpstreamStatusError
 from regulars.model.generation import Attempt, Generation, Outcome, UsageSource
 from regulars.model.money import ReportedCost
 from regulars.model.tokens import Usage
@@ -83,6 +84,14 @@ def failed(error: GatewayError) -> End:
 def refused(error: GatewayError) -> End:
     """End before any upstream was asked."""
     return End(Outcome.REFUSED, error.status, error.code)
+
+
+def unrecorded(row: Generation, error: UnrecordedError) -> Generation:
+    """Return the row of an answer that was complete, and withheld since its row was late.
+
+    What it cost stays: the upstream has charged it.
+    """
+    return replace(row, outcome=Outcome.FAILED, status=error.status, error=error.code)
 
 
 class Exchange:

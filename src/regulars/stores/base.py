@@ -53,6 +53,19 @@ class Tidy(Protocol):
         ...
 
 
+@runtime_checkable
+class Correcting(Protocol):
+    """A ledger that can say afterwards how a request ended."""
+
+    def correct(self, row: Generation) -> None:
+        """Make outcome, status and error of the row with this id those of `row`, sums included.
+
+        Raises:
+            StoreError: nothing was changed; it may be tried again.
+        """
+        ...
+
+
 class Keys(Protocol):
     """Keeps API keys. Blocking, quick."""
 

@@ -54,6 +54,10 @@ class SqliteStore:
         """See `stores.base.Tidy`."""
         return self._ledger.tidy(keep_from_us=keep_from_us)
 
+    def correct(self, row: Generation) -> None:
+        """See `stores.base.Correcting`."""
+        self._ledger.correct(row)
+
     def fold(self) -> None:
         """Fold all rows into what is kept per user: `tidy` does it by and by."""
         self._ledger.fold()
