@@ -391,6 +391,7 @@ def test_a_price_that_is_to_change_changes() -> None:
             '{"cost":0.002,"is_byok":false,"cost_details":{"upstream_inference_cost":0.002}}',
             ReportedCost(2_000_000),
         ),
+        ('{"cost":0.0001,"is_byok":true}', None),  # the fee alone is not what it cost
         ('{"cost_in_usd_ticks":37756000}', ReportedCost(3_775_600)),
         ('{"estimated_cost":1.234e-05}', ReportedCost(12_340)),
         (

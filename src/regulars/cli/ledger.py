@@ -24,7 +24,7 @@ ledger = typer.Typer(help="Verify, reconcile and back up the ledger.", no_args_i
 
 @ledger.command()
 def verify(*, as_json: JsonOption = False, config: ConfigOption = None) -> None:
-    """Add all rollups up anew from the rows; print every difference; exit 1 if there is one."""
+    """Add all sums up anew from the rows and each cost from its price; exit 1 on a difference."""
     with opened_store(config) as store:
         differences = list(store.verify())
         rows = store.count_rows()

@@ -47,8 +47,8 @@ def read_cost(usage: Raw | bytes) -> ReportedCost | None:
     """Read from a `usage` object what was charged; None if it does not say.
 
     At a reseller like OpenRouter, with a provider's key of our own (`is_byok`), `cost` is only
-    the fee: what the provider bills comes on top. A figure that cannot be (negative, absurd)
-    counts as not given.
+    the fee: what the provider bills comes on top, and where that is not said neither is the
+    total. A figure that cannot be (negative, absurd) counts as not given.
     """
     if b"cost" not in bytes(usage):
         return None
@@ -60,6 +60,8 @@ def read_cost(usage: Raw | bytes) -> ReportedCost | None:
     if said is None:
         return None
     byok = _billed_elsewhere(charged)
+    if charged.is_byok and byok is None:
+        return None
     total = said if byok is None else said + byok
     return ReportedCost(
         total=_nano(total),
