@@ -6,6 +6,7 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import Raw
 
 from conformance.stores.ledgers import generation, ledgers
 from property.test_price_laws import claimed_usages, prices, slow_cost
@@ -14,10 +15,22 @@ from regulars.billing.price import price_text, rated, read_price_text, sane, tar
 from regulars.model.generation import CostSource, UsageSource
 from regulars.model.money import NANO, Price, ReportedCost
 from regulars.model.tokens import Usage
+from regulars.providers.openai.charged import read_cost, read_service_tier
 from regulars.providers.openai.stream import StreamReader
 from regulars.stores.sqlite.rollups import sums_of
 from regulars.wire.answers import Label
 
+COST_KEYS = [
+    "cost",
+    "is_byok",
+    "cost_details",
+    "upstream_inference_cost",
+    "upstream_inference_completions_cost",
+    "total_cost",
+    "output_tokens_cost",
+    "estimated_cost",
+    "cost_in_usd_ticks",
+]
 LABEL = Label("gen-1-a", 1, "m", "P")
 tokens = st.integers(0, 10**7)
 usd = st.decimals(0, 1000, places=12)
@@ -101,6 +114,26 @@ def test_parts_of_a_reported_cost_add_up_and_never_exceed_it(
     assert found.total == total == found.prompt + found.completion
     assert 0 <= found.prompt <= total
     assert 0 <= found.completion <= total
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20)
+    | st.sampled_from(["NaN", "-Infinity", "1e999999999", "0.1"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(COST_KEYS), inner),
+    max_leaves=8,
+)  # fmt: skip
+
+
+@given(said=st.dictionaries(st.sampled_from(COST_KEYS), anything), tier=anything)
+def test_whatever_an_upstream_says_it_charged_is_a_cost_or_nothing(
+    said: dict[str, Any], tier: object
+) -> None:
+    found = read_cost(json.dumps(said, allow_nan=False).encode())
+    name = read_service_tier(Raw(json.dumps(tier).encode()))
+
+    assert found is None or 0 <= (found.completion or 0) <= found.total
+    assert found is None or 0 <= (found.byok or 0) <= found.total
+    assert name is None or (name == tier and name.isprintable())
 
 
 @given(claimed=claimed_usages, price=prices)
