@@ -25,6 +25,7 @@ from regulars.http.asgi import App, Receive, Scope, Send
 from regulars.http.auth import Authenticator
 from regulars.http.chat import ChatRoute
 from regulars.http.explain import explain_routes
+from regulars.http.metrics import Watched, metrics_route
 from regulars.http.routes import (
     BASES,
     CHAT_PATH,
@@ -170,6 +171,7 @@ def _build(settings: Settings) -> App:
     starlette = Starlette(
         routes=[
             *api_routes(api, ready=gateway.is_ready),
+            metrics_route(api, Watched(writer, settings.catalog, lambda: relay.in_flight)),
             *explain_routes(api, planner, wanted, settings.server.body_limit_bytes),
             *page_routes(pages),
         ],

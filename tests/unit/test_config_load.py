@@ -88,6 +88,17 @@ def test_a_price_in_the_file_wins_and_an_absent_one_is_looked_up(tmp_path: Path)
     assert two.price == LISTED
 
 
+def test_a_price_has_those_of_other_service_tiers(tmp_path: Path) -> None:
+    flex = 'services = { flex = { prompt = "0.30", completion = "0.4" } }'
+    text = TWO_PROVIDERS.replace("completion = 0.8 }", f"completion = 0.8, {flex} }}")
+
+    settings = loaded(tmp_path, text)
+
+    price = settings.catalog.models["a/b"].endpoints[0].price
+    assert price is not None
+    assert price.services == (("flex", Price(prompt=Decimal("0.30"), completion=Decimal("0.4"))),)
+
+
 def test_no_source_at_all_gives_the_defaults_and_an_empty_catalog(tmp_path: Path) -> None:
     settings = load(Sources(env={"REGULARS_HOME": str(tmp_path / "home")}, folder=tmp_path), PRICES)
 

@@ -228,7 +228,11 @@ def _price(written: EndpointTable, provider: Provider, offers: _Offers, at: str)
         query = PriceQuery(provider.slug, provider.base_url, written.upstream_model)
         return offers.prices.of(query)
     try:
-        return offers.prices.read(_texts(written.price))
+        services = tuple(
+            (tier, offers.prices.read(_texts(table)))
+            for tier, table in written.price.services.items()
+        )
+        return replace(offers.prices.read(_texts(written.price)), services=services)
     except ValueError as error:
         offers.problems.append(
             Problem(f"{at}.price", None, str(error), "USD per million tokens, as text")
@@ -238,4 +242,7 @@ def _price(written: EndpointTable, provider: Provider, offers: _Offers, at: str)
 
 def _texts(price: PriceTable) -> dict[str, str]:
     """The table as it was written: parts that are absent stay absent."""
-    return {key: str(value) for key, value in price.model_dump(exclude_none=True).items()}
+    return {
+        key: str(value)
+        for key, value in price.model_dump(exclude_none=True, exclude={"services"}).items()
+    }

@@ -53,6 +53,12 @@ def _tag(value: str) -> str:
     return value
 
 
+def _service(value: str) -> str:
+    if not _SLUG.fullmatch(value):
+        raise _refuse("not a service tier", "write it as answers do, like `flex` or `priority`")
+    return value
+
+
 def _http_url(value: str) -> str:
     if not _HTTP_URL.fullmatch(value):
         raise _refuse("not an http or https address", 'write it like "https://api.example.com/v1"')
@@ -245,6 +251,16 @@ class PriceTable(Table):
     request: Usd | None = Field(None, description="Each request, whatever its size; absent: 0.")
 
 
+class OfferTable(PriceTable):
+    """A price, and what the provider's other service tiers cost."""
+
+    services: dict[Annotated[str, AfterValidator(_service)], PriceTable] = Field(
+        default_factory=dict[str, PriceTable],
+        max_length=16,
+        description="By tier as answers name it: `flex`, `priority`, `batch`.",
+    )
+
+
 class EndpointTable(TimesTable):
     """One provider's offer of one model."""
 
@@ -255,7 +271,7 @@ class EndpointTable(TimesTable):
     id: ModelId | None = Field(
         None, description="Places users, so keep it; absent: `provider/model`."
     )
-    price: PriceTable | None = Field(None, description="Absent: looked up in genai-prices.")
+    price: OfferTable | None = Field(None, description="Absent: looked up in genai-prices.")
     capacity: float = Field(
         1.0, gt=0, le=1_000_000, allow_inf_nan=False, description="Share of the load it can take."
     )

@@ -24,6 +24,7 @@ from regulars.exchange.exchange import (
     Exchange,
     failed,
     refused,
+    unrecorded,
 )
 from regulars.gateway.client import Client, ClientGoneError
 from regulars.gateway.metadata import openrouter_metadata
@@ -35,6 +36,7 @@ from regulars.model.errors import (
     GatewayError,
     InternalError,
     UnavailableError,
+    UnrecordedError,
     UpstreamClosedError,
     UpstreamError,
 )
@@ -244,6 +246,8 @@ class Relay:
             answer.finish_reason,
             answer.native_finish_reason,
             answer.content_bytes,
+            answer.cost,
+            answer.service_tier,
         )
         conduct.exchange.content(time.monotonic())
         row = await self._settle(conduct, COMPLETED)
@@ -343,10 +347,13 @@ class Relay:
         durable = await self._writer.settle(row)
         conduct.row = row
         if not durable and end is COMPLETED and self._refuse_late:
-            raise UnavailableError(
+            error = UnrecordedError(
                 "the answer could not be recorded in time, and [ledger] when_late is refuse",
                 retry_after_s=5.0,
             )
+            conduct.row = unrecorded(row, error)
+            self._writer.correct(conduct.row)
+            raise error
         return row
 
     def _finish(self, conduct: _Conduct, end: End) -> Generation:
@@ -417,6 +424,8 @@ def _stream_answer(reader: StreamReader) -> Answer:
         reader.finish_reason,
         reader.native_finish_reason,
         reader.content_bytes,
+        reader.cost,
+        reader.service_tier,
     )
 
 

@@ -21,7 +21,7 @@ from regulars.http.wanted import WantedReader, wants_metadata
 from regulars.model.caller import ApiKey
 from regulars.model.errors import GatewayError, MethodNotAllowedError
 from regulars.model.ids import GENERATION_RANDOM_BITS, generation_id
-from regulars.wire.chat import ChatRequest, parse_chat
+from regulars.wire.chat import ChatRequest, parse_chat, service_tier
 
 LABEL_CHARS_MAX: Final = 256
 
@@ -93,6 +93,7 @@ class ChatRoute:
             app=_label(headers.get(b"x-openrouter-title") or headers.get(b"x-title")),
             referer=_label(headers.get(b"http-referer")),
             user_agent=_label(headers.get(b"user-agent")),
+            service_tier=service_tier(request) if "service_tier" in request.fields else None,
         )
         return Call(
             accepted,

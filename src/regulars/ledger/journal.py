@@ -17,7 +17,8 @@ from typing import Final
 
 import msgspec
 
-from regulars.billing.price import cost, estimate
+from regulars.billing.charge import charge, service_price
+from regulars.billing.price import estimate
 from regulars.exchange.exchange import INTERRUPTED, Accepted
 from regulars.model.catalog import Endpoint
 from regulars.model.generation import Generation, UsageSource
@@ -190,6 +191,8 @@ def _write_all(file: int, data: bytes) -> None:
 def _line(started: Started) -> bytes:
     accepted, endpoint = started
     price = endpoint.price
+    if price is not None and accepted.service_tier is not None:
+        price = service_price(price, served=None, asked=accepted.service_tier)
     if price is not None:  # only what counts for this request: all dates would be a long line
         tokens = estimate(accepted.prompt_bytes, 0).prompt_tokens
         price = price.of(tokens, accepted.created_at_us)
@@ -216,6 +219,8 @@ def _written(endpoint: Endpoint, price: Price | None) -> bytes:
 def _interrupted(line: _Line) -> Generation:
     accepted = line.accepted
     usage = estimate(accepted.prompt_bytes, 0)
+    estimated = UsageSource.ESTIMATED
+    charged = charge(usage, line.price, usage_source=estimated, at_us=accepted.created_at_us)
     return Generation(
         id=accepted.id,
         created_at_us=accepted.created_at_us,
@@ -231,8 +236,10 @@ def _interrupted(line: _Line) -> Generation:
         endpoint=line.endpoint,
         upstream_model=line.upstream_model,
         usage=usage,
-        usage_source=UsageSource.ESTIMATED,
-        cost=None if line.price is None else cost(usage, line.price),
+        usage_source=estimated,
+        cost=charged.cost,
+        cost_source=charged.source,
+        price=charged.price,
         error=INTERRUPTED.error,
         app=accepted.app,
         referer=accepted.referer,

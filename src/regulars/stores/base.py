@@ -53,6 +53,19 @@ class Tidy(Protocol):
         ...
 
 
+@runtime_checkable
+class Correcting(Protocol):
+    """A ledger that can say afterwards how a request ended."""
+
+    def correct(self, row: Generation) -> None:
+        """Make outcome, status and error of the row with this id those of `row`, sums included.
+
+        Raises:
+            StoreError: nothing was changed; it may be tried again.
+        """
+        ...
+
+
 class Keys(Protocol):
     """Keeps API keys. Blocking, quick."""
 
@@ -173,6 +186,17 @@ class Difference:
     figure: str
     from_rows: int | str | None
     kept: int | str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unpriced:
+    """What was served without a known price: its cost is NULL in as many rows."""
+
+    model: str
+    provider: str | None
+    endpoint: str | None
+    requests: int
+    last_seen_us: int
 
 
 GroupBy = Literal["user", "model", "provider", "key"]

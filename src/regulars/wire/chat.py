@@ -82,6 +82,15 @@ def prompt_cache_key(request: ChatRequest) -> str | None:
     return _optional(request.fields, "prompt_cache_key", _TEXT, "a string")
 
 
+def service_tier(request: ChatRequest) -> str | None:
+    """Return the service tier asked for, None when absent or null.
+
+    Raises:
+        CallerError: it is no string.
+    """
+    return _optional(request.fields, "service_tier", _TEXT, "a string")
+
+
 def opener(request: ChatRequest) -> tuple[bytes, bytes]:
     """Return what tells conversations apart: (system text and tool names, first other message).
 

@@ -12,7 +12,9 @@ from msgspec import Raw
 from msgspec.structs import replace
 
 from regulars.model.errors import UpstreamError, UpstreamProtocolError
+from regulars.model.money import ReportedCost
 from regulars.model.tokens import Usage
+from regulars.providers.openai.charged import read_cost, read_service_tier
 from regulars.providers.openai.choices import finish_reason, has_content, polish
 from regulars.providers.openai.failure import read_stream_failure
 from regulars.providers.openai.usage import read_usage
@@ -72,11 +74,13 @@ class StreamReader:
         "_seen_created",
         "bytes_in",
         "chunks",
+        "cost",
         "done",
         "error",
         "finish_reason",
         "halted",
         "native_finish_reason",
+        "service_tier",
         "started",
         "upstream_id",
         "usage",
@@ -99,6 +103,8 @@ class StreamReader:
         """The stream is at its end, by `[DONE]` or by an error. Asked once a chunk: no property."""
         self.error: UpstreamError | None = None
         self.usage: Usage | None = None
+        self.cost: ReportedCost | None = None
+        self.service_tier: str | None = None
         self.finish_reason: str | None = None
         self.native_finish_reason: str | None = None
         self.upstream_id: str | None = None
@@ -244,9 +250,13 @@ class StreamReader:
         if error is not None:
             self._fail(read_stream_failure(self._label.provider, error))
             return b""
-        usage = read_usage(fields.pop("usage", _NULL))
+        if "service_tier" in fields:  # the last one counts: the first may say `auto`
+            self.service_tier = read_service_tier(fields["service_tier"]) or self.service_tier
+        reported = fields.pop("usage", _NULL)
+        usage = read_usage(reported)
         if usage is not None:
             self.usage = usage
+            self.cost = read_cost(reported) or self.cost
             if not choices:
                 return b""
         self._note(choices, upstream_id, len(data) + FRAMING_BYTES)

@@ -1,12 +1,10 @@
 """Token counts as the common dialect and its relatives report them → `Usage`, inclusive."""
 
-from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any, Final
 
 import msgspec
 from msgspec import Raw
 
-from regulars.model.money import NANO, Cost
 from regulars.model.tokens import TOKENS_MAX, Usage
 
 _Tokens = int | float | None
@@ -128,49 +126,6 @@ def _other_names(reported: _Usage) -> Usage | None:
 def _hour(reported: _Usage) -> int | None:
     created = reported.cache_creation
     return None if created is None else _count(created.ephemeral_1h_input_tokens)
-
-
-class _CostDetails(msgspec.Struct):
-    upstream_inference_cost: Decimal | None = None
-    upstream_inference_completions_cost: Decimal | None = None
-
-
-class _Charged(msgspec.Struct):
-    cost: Decimal | None = None
-    cost_details: _CostDetails | None = None
-    is_byok: bool | None = None
-
-
-_CHARGED: Final = msgspec.json.Decoder(_Charged)
-_USD_MAX: Final = Decimal(1_000_000)
-
-
-def read_cost(raw: Raw | bytes) -> Cost | None:
-    """Read what an upstream that resells, like OpenRouter, says it charged; None if it does not.
-
-    With the reseller's customer's own key `cost` is only its fee: what the provider bills comes
-    on top. A figure that cannot be (negative, absurd) counts as not given.
-    """
-    if bytes(raw).find(b"cost") < 0:
-        return None
-    try:
-        charged = _CHARGED.decode(raw)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        return None
-    details = charged.cost_details or _CostDetails()
-    total = charged.cost
-    if total is not None and charged.is_byok and details.upstream_inference_cost is not None:
-        total += details.upstream_inference_cost
-    if total is None or not 0 <= total <= _USD_MAX:
-        return None
-    said = details.upstream_inference_completions_cost
-    completion = Decimal(0) if said is None or not said >= 0 else min(said, total)
-    total_nano, completion_nano = _nano(total), _nano(completion)
-    return Cost(total_nano, total_nano - completion_nano, completion_nano, 0)
-
-
-def _nano(usd: Decimal) -> int:
-    return int((usd * NANO).to_integral_value(ROUND_HALF_EVEN))
 
 
 def _first(*candidates: float | None) -> int | None:

@@ -6,7 +6,9 @@ import msgspec
 from msgspec import Raw, Struct
 
 from regulars.model.errors import UpstreamProtocolError
+from regulars.model.money import ReportedCost
 from regulars.model.tokens import Usage
+from regulars.providers.openai.charged import read_cost, read_service_tier
 from regulars.providers.openai.choices import FINISH_REASONS, finish_reason, polish
 from regulars.providers.openai.failure import read_stream_failure
 from regulars.providers.openai.usage import read_usage
@@ -31,6 +33,8 @@ class WholeAnswer(Struct, frozen=True):
     finish_reason: str | None
     native_finish_reason: str | None
     content_bytes: int
+    cost: ReportedCost | None
+    service_tier: str | None
 
     def render(self, label: Label, usage: bytes) -> bytes:
         """Write the client's answer: our id, model and provider, the priced usage."""
@@ -65,13 +69,16 @@ def read_whole(provider: str, body: bytes) -> WholeAnswer:
         raise UpstreamProtocolError(f"{provider} answered 200 with no chat completion") from exc
     fields["choices"] = Raw(msgspec.json.encode(choices))
     native = natives[0] if natives else None
+    usage = fields.get("usage")
     return WholeAnswer(
         fields=fields,
         upstream_id=upstream_id if isinstance(upstream_id, str) else None,
-        usage=read_usage(fields["usage"]) if "usage" in fields else None,
+        usage=None if usage is None else read_usage(usage),
         finish_reason=None if native is None else finish_reason(native),
         native_finish_reason=native,
         content_bytes=len(memoryview(fields["choices"])),
+        cost=None if usage is None else read_cost(usage),
+        service_tier=read_service_tier(fields.get("service_tier")),
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from regulars.model.generation import Attempt, Generation, Outcome, UsageSource
+from regulars.model.generation import Attempt, CostSource, Generation, Outcome, UsageSource
 from regulars.model.ids import generation_id
 from regulars.model.money import Cost
 from regulars.model.tokens import Usage
@@ -20,6 +20,13 @@ OUTCOME_CODES: Final = {
     Outcome.REFUSED: 3,
     Outcome.INTERRUPTED: 4,
 }
+CHARGED_CODES: Final = {
+    CostSource.COMPUTED: 0,
+    CostSource.ESTIMATED: 1,
+    CostSource.REPORTED: 2,
+    CostSource.INSURED: 3,
+}
+_CHARGED: Final = {code: source for source, code in CHARGED_CODES.items()}
 _OUTCOMES: Final = {code: outcome for outcome, code in OUTCOME_CODES.items()}
 
 COLUMNS: Final[tuple[str, ...]] = (
@@ -73,6 +80,10 @@ class Details(msgspec.Struct, omit_defaults=True, gc=False):
     referer: int | None = None
     user_agent: int | None = None
     attempts: tuple[_AttemptFields, ...] = ()
+    charged: int = 0
+    byok_nanousd: int | None = None
+    price: int | None = None
+    service_tier: int | None = None
 
 
 _ENCODE: Final = msgspec.json.Encoder().encode
@@ -94,6 +105,8 @@ def words(row: Generation) -> Words:
         row.app,
         row.referer,
         row.user_agent,
+        row.price,
+        row.service_tier,
     )
 
 
@@ -117,6 +130,8 @@ def encode(row: Generation, word: WordIds, end_user_id: int | None) -> tuple[Any
         app,
         referer,
         agent,
+        price,
+        tier,
     ) = word
     used, cost, source = row.usage, row.cost, row.usage_source
     usage = used or _NO_USAGE
@@ -139,6 +154,10 @@ def encode(row: Generation, word: WordIds, end_user_id: int | None) -> tuple[Any
             (a.endpoint, a.provider, a.reason, a.status, a.error, a.started_ms, a.duration_ms)
             for a in row.attempts
         ),
+        0 if row.cost_source is None else CHARGED_CODES[row.cost_source],
+        None if cost is None else cost.byok,
+        price,
+        tier,
     )
     return (
         place(row.created_at_us, 0 if chance is None else chance),
@@ -179,6 +198,11 @@ def find(connection: sqlite3.Connection, generation_id_: str) -> int | None:
     return None if found is None else int(found[0])
 
 
+def text_id(row: int, kept_id: int | str) -> str:
+    """Return a generation's id from its row's number and what the column `id` holds."""
+    return generation_id(time_at(row), kept_id) if isinstance(kept_id, int) else kept_id
+
+
 def decode_all(connection: sqlite3.Connection, rows: Iterable[Sequence[Any]]) -> list[Generation]:
     """Make the generations of rows selected by SELECTED, in their order."""
     columns: list[dict[str, Any]] = [dict(zip(COLUMNS, row, strict=True)) for row in rows]
@@ -212,6 +236,8 @@ def _detail_words(detail: Details) -> tuple[int | None, ...]:
         detail.app,
         detail.referer,
         detail.user_agent,
+        detail.price,
+        detail.service_tier,
     )
 
 
@@ -224,7 +250,7 @@ def _decode(
     at_us = time_at(column["row"])
     kept_id = column["id"]
     return Generation(
-        id=generation_id(at_us, kept_id) if isinstance(kept_id, int) else kept_id,
+        id=text_id(column["row"], kept_id),
         created_at_us=at_us,
         account=text[column["account_id"]],
         key_hash=text[column["key_id"]],
@@ -242,7 +268,10 @@ def _decode(
         native_finish_reason=text.get(detail.native_finish_reason),
         usage=_usage(column, detail),
         usage_source=_source(detail),
-        cost=_cost(column),
+        cost=_cost(column, detail),
+        cost_source=_cost_source(column, detail),
+        price=text.get(detail.price),
+        service_tier=text.get(detail.service_tier),
         ttft_ms=column["ttft_ms"],
         duration_ms=column["duration_ms"],
         error=text.get(detail.error),
@@ -274,7 +303,11 @@ def _usage(column: Mapping[str, Any], detail: Details) -> Usage | None:
     )
 
 
-def _cost(column: Mapping[str, Any]) -> Cost | None:
+def _cost_source(column: Mapping[str, Any], detail: Details) -> CostSource | None:
+    return None if column["cost_nanousd"] is None else _CHARGED[detail.charged]
+
+
+def _cost(column: Mapping[str, Any], detail: Details) -> Cost | None:
     total, prompt = column["cost_nanousd"], column["cost_prompt_nanousd"]
     if total is None:
         return None
@@ -283,4 +316,5 @@ def _cost(column: Mapping[str, Any]) -> Cost | None:
         prompt=prompt,
         completion=total - prompt,
         cache_saving=column["cache_saving_nanousd"],
+        byok=detail.byok_nanousd,
     )

@@ -15,10 +15,12 @@ from regulars.stores.base import (
     Step,
     StoreError,
     Sums,
+    Unpriced,
     UserRow,
 )
 from regulars.stores.sqlite.backup import backup
 from regulars.stores.sqlite.connect import create_file
+from regulars.stores.sqlite.costs import unpriced
 from regulars.stores.sqlite.keys import SqliteKeys
 from regulars.stores.sqlite.ledger import SqliteLedger
 from regulars.stores.sqlite.migrate import prepare
@@ -52,13 +54,25 @@ class SqliteStore:
         """See `stores.base.Tidy`."""
         return self._ledger.tidy(keep_from_us=keep_from_us)
 
+    def correct(self, row: Generation) -> None:
+        """See `stores.base.Correcting`."""
+        self._ledger.correct(row)
+
     def fold(self) -> None:
         """Fold all rows into what is kept per user: `tidy` does it by and by."""
         self._ledger.fold()
 
     def verify(self) -> Iterator[Difference]:
-        """Yield where rollups are not what the rows add up to. Takes a minute for 5 M rows."""
+        """Yield where rollups are not what the rows add up to, or a cost not what its price says.
+
+        Takes minutes for 5 M rows.
+        """
         return verify(self.path)
+
+    def unpriced(self) -> list[Unpriced]:
+        """Return what was served without a known price, most requests first. Raises StoreError."""
+        with self._readers.snapshot() as connection:
+            return unpriced(connection)
 
     def count_rows(self) -> int:
         """Count the generations."""
