@@ -35,6 +35,7 @@ from regulars.http.routes import (
 )
 from regulars.http.server import EdgeProtocol, edge_protocol
 from regulars.http.wanted import WantedReader
+from regulars.identity.pseudonym import pseudonyms
 from regulars.ledger.writer import LedgerWriter
 from regulars.model.caller import KEY_PREFIX, ApiKey, Role, key_hash, key_label
 from regulars.routing.health import Health
@@ -52,6 +53,7 @@ log = logging.getLogger("regulars.app")
 
 ACCOUNT: Final = "default"
 SECRET_OF_PAGES: Final = "pages"  # noqa: S105 - the name it is stored under
+SECRET_OF_PSEUDONYMS: Final = "pseudonyms"  # noqa: S105 - likewise
 KEY_BYTES: Final = 32
 
 GC_YOUNG_MAX: Final = 20_000
@@ -141,7 +143,9 @@ def _build(settings: Settings) -> App:
     relay = Relay(
         settings,
         upstream=upstream,
-        routes=endpoint_routes(settings.catalog, upstream),
+        routes=endpoint_routes(
+            settings.catalog, upstream, pseudonyms(store.secret(SECRET_OF_PSEUDONYMS))
+        ),
         planner=planner,
         writer=writer,
         others=others,

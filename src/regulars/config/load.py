@@ -12,6 +12,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from regulars.config.judge import problems_of
+from regulars.config.known_providers import known_disclosure
 from regulars.config.problems import ConfigError, Problem, dotted
 from regulars.config.references import default_ids, reference_problems
 from regulars.config.schema import (
@@ -20,6 +21,7 @@ from regulars.config.schema import (
     ModelTable,
     PriceTable,
     ProviderTable,
+    SharedTable,
     TimesTable,
 )
 from regulars.config.settings import (
@@ -31,7 +33,15 @@ from regulars.config.settings import (
     UpstreamSettings,
 )
 from regulars.config.sources import Merged, Sources, home, merge
-from regulars.model.catalog import Catalog, Endpoint, Model, Provider, Timeouts, Traits
+from regulars.model.catalog import (
+    Catalog,
+    Disclosure,
+    Endpoint,
+    Model,
+    Provider,
+    Timeouts,
+    Traits,
+)
 from regulars.model.money import Price
 
 _SQLITE: Final = "sqlite:///"
@@ -145,6 +155,14 @@ def _provider(
         timeouts=_timeouts(table, defaults),
         cache_ttl_s=table.cache_ttl_s,
         allow_link_local=table.allow_link_local,
+        disclosure=_disclosure(table, known_disclosure(slug)),
+    )
+
+
+def _disclosure(table: SharedTable, default: Disclosure) -> Disclosure:
+    return Disclosure(
+        end_user_field=table.end_user_field or default.end_user_field,
+        prompt_cache_key=table.prompt_cache_key or default.prompt_cache_key,
     )
 
 
@@ -199,7 +217,11 @@ def _endpoint(
     return Endpoint(
         id=names[0],
         model=names[1],
-        provider=replace(provider, timeouts=_timeouts(written, provider.timeouts)),
+        provider=replace(
+            provider,
+            timeouts=_timeouts(written, provider.timeouts),
+            disclosure=_disclosure(written, provider.disclosure),
+        ),
         upstream_model=written.upstream_model,
         price=_price(written, provider, offers, at),
         capacity=written.capacity,

@@ -32,6 +32,7 @@ from regulars.gateway.routes import EndpointRoute
 from regulars.gateway.sharing import RoutingExchange
 from regulars.ledger.writer import LedgerWriter
 from regulars.model.errors import (
+    CallerError,
     GatewayError,
     InternalError,
     UnavailableError,
@@ -40,7 +41,6 @@ from regulars.model.errors import (
 )
 from regulars.model.generation import Generation, Outcome
 from regulars.providers.openai.failure import ERROR_BODY_BYTES_MAX, read_failure
-from regulars.providers.openai.request import encode
 from regulars.providers.openai.stream import StreamReader
 from regulars.providers.openai.whole import read_whole
 from regulars.routing.plan import Candidate, Plan, Planner
@@ -216,6 +216,9 @@ class Relay:
                     await self._stream(conduct, choice)
                 else:
                     await self._whole(conduct, choice)
+            except CallerError:  # seen only while its body was written: nothing was sent
+                self._planner.left(choice, time.monotonic())
+                raise
             except UpstreamError as error:
                 last = error
                 self._give_up(conduct, choice, error)
@@ -315,7 +318,7 @@ class Relay:
         if conduct.client.gone:
             raise ClientGoneError
         response = await self._upstream.send(
-            route.upstream, encode(conduct.call.request, route.upstream_model)
+            route.upstream, route.body(conduct.call.request, conduct.call.accepted)
         )
         conduct.response = response
         if conduct.client.gone:  # left while we connected, when there was nothing to cancel yet
