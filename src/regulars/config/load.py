@@ -198,7 +198,7 @@ def _model(model_id: str, table: ModelTable, offers: _Offers) -> Model:
                 # the place for a problem, the names for the endpoint
                 at=dotted(("models", model_id, "endpoints", index)),
                 names=(ids[index], model_id),
-                context_length=written.context_length or table.context_length,
+                table=table,
             )
             for index, written in enumerate(table.endpoints)
         ),
@@ -211,7 +211,7 @@ def _endpoint(
     *,
     at: str,
     names: tuple[str, str],
-    context_length: int | None,
+    table: ModelTable,
 ) -> Endpoint:
     provider = offers.providers[written.provider]
     return Endpoint(
@@ -225,14 +225,14 @@ def _endpoint(
         upstream_model=written.upstream_model,
         price=_price(written, provider, offers, at),
         capacity=written.capacity,
-        context_length=context_length,
+        context_length=written.context_length or table.context_length,
         cache_ttl_s=written.cache_ttl_s,
         tokens_per_minute=written.tokens_per_minute,
-        traits=_traits(written),
+        traits=_traits(written, table),
     )
 
 
-def _traits(written: EndpointTable) -> Traits:
+def _traits(written: EndpointTable, table: ModelTable) -> Traits:
     parameters = written.parameters
     return Traits(
         tag=written.tag,
@@ -241,6 +241,7 @@ def _traits(written: EndpointTable) -> Traits:
         quantization=written.quantization,
         keeps_data=written.keeps_data,
         zdr=written.zdr,
+        distillable=table.distillable,
         completion_tokens_max=written.max_completion_tokens,
     )
 

@@ -319,6 +319,9 @@ class ModelTable(Table):
     name: str | None = Field(None, min_length=1, max_length=200, description="Absent: its id.")
     created: int = Field(0, ge=0, le=2**40, description="When it was released, Unix seconds.")
     context_length: ContextLength | None = Field(None, description="Tokens; absent: unknown.")
+    distillable: bool | None = Field(
+        None, description="Whether others may be trained on its text; absent: unknown."
+    )
     endpoints: list[EndpointTable] = Field(
         min_length=1, max_length=1000, description="Who serves it."
     )

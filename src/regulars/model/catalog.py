@@ -64,6 +64,8 @@ class Traits:
     quantization: str = "unknown"
     keeps_data: bool | None = None
     zdr: bool = False
+    distillable: bool | None = None
+    """Whether the model's author allows training others on its text."""
     completion_tokens_max: int | None = None
 
 

@@ -42,6 +42,8 @@ class Stage(NamedTuple):
     keys: StickyKeys
     endpoints: tuple[Endpoint, ...]
     ranked_by: str | None = None
+    keys_of: Mapping[str, StickyKeys] | None = None
+    """By model, where endpoints of several are ranked together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,11 @@ class Plan:
 
     def past(self, model: str) -> "Plan":
         """Return what is left of the plan when this model cannot serve the request at all."""
-        stages = [stage for stage in self.stages if stage.endpoints[0].model != model]
+        stages = [
+            stage._replace(endpoints=left)
+            for stage in self.stages
+            if (left := tuple(one for one in stage.endpoints if one.model != model))
+        ]
         return replace(self, stages=tuple(stages))
 
 
@@ -76,7 +82,7 @@ class Planner:
         self._plain = {
             model.id: min((e.context_length or TOKENS_MAX for e in model.endpoints), default=0)
             for model in catalog.models.values()
-            if all(endpoint.traits == Traits() for endpoint in model.endpoints)
+            if all(_is_plain(endpoint.traits) for endpoint in model.endpoints)
         }
 
     def plan(
@@ -95,6 +101,10 @@ class Planner:
         """
         provider = request.fields.get("provider")
         wishes = _NO_WISHES if provider is None else read_wishes(provider)
+        keys_of: Mapping[str, StickyKeys] | None = None
+        if wishes.mix_models and _has_sort(wishes, candidates):
+            keys_of = {one.model.id: one.keys for one in candidates}
+            candidates = (_merged(candidates),)
         max_tokens = _max_tokens(request)
         stages: list[Stage] = []
         refusals: list[Refusal] = []
@@ -107,7 +117,7 @@ class Planner:
             found = self._filter(request, wanted, max_tokens, now_s).apply(model.endpoints)
             refusals += found.refusals
             if found.endpoints:
-                stages.append(Stage(keys, found.endpoints, found.ranked_by))
+                stages.append(Stage(keys, found.endpoints, found.ranked_by, keys_of))
             if found.last:
                 stages.append(Stage(keys, found.last))
             if found.attempts_max is not None:
@@ -132,7 +142,7 @@ class Planner:
         if len(tried) >= plan.attempts_max:
             return None
         rest_s: float | None = None
-        for keys, endpoints, ranked_by in plan.stages:
+        for keys, endpoints, ranked_by, keys_of in plan.stages:
             left = [e for e in endpoints if e.id not in tried] if tried else endpoints
             standings = self.health.standings(left, now_s)
             if not standings.usable:
@@ -149,9 +159,10 @@ class Planner:
                 )
                 assert choice is not None, "usable endpoints are never all tried"
             else:
+                endpoint = standings.usable[0]
                 choice = self.router.take(
-                    standings.usable[0],
-                    keys,
+                    endpoint,
+                    keys if keys_of is None else keys_of[endpoint.model],
                     reason="failover" if tried else ranked_by,
                     prompt_tokens=plan.prompt_tokens,
                     now_s=now_s,
@@ -206,6 +217,22 @@ class Planner:
 
     def _tokens_per_s(self, endpoint: str, percent: int, *, now_s: float) -> float | None:
         return self.health.tokens_per_s(endpoint, percent, now_s)
+
+
+def _is_plain(traits: Traits) -> bool:
+    """Say whether no request without wishes could meet anything of this."""
+    return traits.parameters is None and traits.completion_tokens_max is None
+
+
+def _has_sort(wishes: Wishes, candidates: Sequence[Candidate]) -> bool:
+    return not wishes.order and with_suffix(wishes, candidates[0].suffix).sort is not None
+
+
+def _merged(candidates: Sequence[Candidate]) -> Candidate:
+    """Make one candidate of all, as if its model had the endpoints of every one."""
+    first = candidates[0]
+    endpoints = {e.id: e for one in candidates for e in one.model.endpoints}
+    return first._replace(model=replace(first.model, endpoints=tuple(endpoints.values())))
 
 
 def _sooner(one_s: float | None, other_s: float | None) -> float | None:
