@@ -139,7 +139,7 @@ def _build(settings: Settings) -> App:
     upstream = Upstream(settings.upstream)
     writer = LedgerWriter(store, settings.ledger)
     planner = _planner(settings)
-    others = _others(settings, planner.router, store) if settings.server.workers > 1 else None
+    others = _others(settings, planner, store) if settings.server.workers > 1 else None
     relay = Relay(
         settings,
         upstream=upstream,
@@ -213,11 +213,12 @@ def _planner(settings: Settings) -> Planner:
     )
 
 
-def _others(settings: Settings, router: Router, store: SqliteStore) -> RoutingExchange:
+def _others(settings: Settings, planner: Planner, store: SqliteStore) -> RoutingExchange:
     """Connect this worker's router with those of the other workers."""
     path, node = shared_routing_path(store.path), secrets.token_hex(8)
     return RoutingExchange(
-        router,
+        planner.router,
+        planner.health,
         settings.routing,
         channel=SqliteSharedRouting(path, node),
         asking=SqliteSharedRouting(path, node),

@@ -329,6 +329,8 @@ class Relay:
         now_s = time.monotonic()
         conduct.exchange.fail(error, now_s)
         self._planner.failed(choice, error, now_s)
+        if self._others is not None:
+            self._others.changed()
         if conduct.response is not None:
             conduct.response.close()
             conduct.response = None
@@ -361,7 +363,7 @@ class Relay:
                 ttft_s, spent_s = conduct.exchange.pace(now_s)
                 self._planner.answered(choice, row.usage, now_s, ttft_s=ttft_s, spent_s=spent_s)
                 if self._others is not None and choice.reason != "warm-session":
-                    self._others.placed()
+                    self._others.changed()
             elif end is CANCELLED or end is INTERRUPTED or end.outcome is Outcome.REFUSED:
                 self._planner.left(choice, now_s)
         return row
