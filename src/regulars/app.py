@@ -33,12 +33,14 @@ from regulars.http.routes import (
     method_not_allowed,
     not_found,
 )
+from regulars.http.routing import routing_routes
 from regulars.http.server import EdgeProtocol, edge_protocol
 from regulars.http.wanted import WantedReader
 from regulars.identity.pseudonym import pseudonyms
 from regulars.ledger.writer import LedgerWriter
 from regulars.model.caller import KEY_PREFIX, ApiKey, Role, key_hash, key_label
 from regulars.routing.health import Health
+from regulars.routing.overview import overview
 from regulars.routing.plan import Planner
 from regulars.routing.sharing import Sharing
 from regulars.routing.warmhrw import Router
@@ -170,10 +172,12 @@ def _build(settings: Settings) -> App:
         catalog=settings.catalog,
         clock=time.time,
         version=__version__,
+        routing=lambda: overview(planner, settings.catalog, time.monotonic()),
     )
     starlette = Starlette(
         routes=[
             *api_routes(api, ready=gateway.is_ready),
+            *routing_routes(api, planner),
             *explain_routes(api, planner, wanted, settings.server.body_limit_bytes),
             *page_routes(pages),
         ],

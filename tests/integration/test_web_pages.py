@@ -338,3 +338,16 @@ def test_providers_are_offered_by_the_name_the_ledger_keeps(site: PagesSite) -> 
     page = ask(site, "/activity", BEARER)[1]
 
     assert all(f">{name}<" in page for name in names)
+
+
+def test_the_routing_page_shows_how_endpoints_stand_and_what_caches_saved(site: PagesSite) -> None:
+    response, html = ask(site, "/routing?period=30d", BEARER)
+    refused, _ = ask(site, "/routing")
+
+    endpoints = site.deps.catalog.endpoints
+    assert response.status == 200
+    assert all(endpoint.id in html for endpoint in endpoints)
+    assert "failed repeatedly; tried again in" in html
+    assert "250\u202fms" in html or "250\u2009ms" in html
+    assert "than the same tokens without a cache" in html
+    assert (refused.status, refused.headers["Location"].split("?")[0]) == (303, "/login")
