@@ -285,3 +285,25 @@ def test_a_rest_that_is_heard_late_is_over_when_it_says() -> None:
 
     assert health.standings(BOTH, 55.9).usable == (B,)
     assert health.standings(BOTH, 56.0).usable == BOTH
+
+
+def test_requests_that_were_under_way_when_the_circuit_opened_do_not_lengthen_the_pause() -> None:
+    health = Health()
+
+    for number in range(50):
+        health.failed("a", Failure.ERROR, number / 1000)
+
+    assert health.standings(BOTH, OPEN_S - 0.1).usable == (B,)
+    assert health.standings(BOTH, OPEN_S + 0.1).usable == BOTH
+
+
+def test_probes_of_several_processes_lengthen_the_pause_once() -> None:
+    one, other = opened(), Health()
+    other.hear(one.troubles(0.0), 0.0, late_s=0.0)
+    for health in (one, other):
+        health.began("a", OPEN_S)
+        health.failed("a", Failure.ERROR, OPEN_S)
+    other.hear(one.troubles(OPEN_S), OPEN_S, late_s=0.0)
+
+    assert other.standings(BOTH, 3 * OPEN_S - 0.1).usable == (B,)
+    assert other.standings(BOTH, 3 * OPEN_S).usable == BOTH

@@ -193,6 +193,8 @@ class Health:
         record.failed_at_s = now_s
         if failure is Failure.DENIED:
             _open(record, now_s, DENIED_S)
+        elif record.open_until_s is not None and record.open_until_s > now_s:
+            return  # was under way when the circuit opened: it says nothing new
         elif record.open_until_s is not None or _is_out(record, now_s):
             _open(record, now_s, record.open_s)
             record.open_s = min(2 * record.open_s, OPEN_S_MAX)
