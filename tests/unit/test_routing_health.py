@@ -307,3 +307,16 @@ def test_probes_of_several_processes_lengthen_the_pause_once() -> None:
 
     assert other.standings(BOTH, 3 * OPEN_S - 0.1).usable == (B,)
     assert other.standings(BOTH, 3 * OPEN_S).usable == BOTH
+
+
+def test_parallel_429s_that_name_no_time_are_one_rest() -> None:
+    health = Health()
+
+    for number in range(50):
+        health.failed("a", Failure.LIMITED, number / 1000)
+
+    assert health.standings(BOTH, 0.9).usable == (B,)
+    assert health.standings(BOTH, 1.1).usable == BOTH
+    health.failed("a", Failure.LIMITED, 2.0)
+    assert health.standings(BOTH, 3.9).usable == (B,)
+    assert health.standings(BOTH, 4.1).usable == BOTH

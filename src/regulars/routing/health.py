@@ -292,9 +292,13 @@ def _open(record: _Record, now_s: float, pause_s: float) -> None:
 
 
 def _rest(record: _Record, now_s: float, retry_after_s: float | None) -> None:
-    pause_s = record.rest_s if retry_after_s is None else retry_after_s
+    pause_s = retry_after_s
+    if pause_s is None:
+        if record.rest_until_s > now_s:
+            return  # was under way when the rest began: it says nothing new
+        pause_s = record.rest_s
+        record.rest_s = min(2 * record.rest_s, REST_S_MAX)
     record.rest_until_s = max(record.rest_until_s, now_s + min(pause_s, REST_S_MAX))
-    record.rest_s = min(2 * record.rest_s, REST_S_MAX)
     record.probe_until_s = None
 
 
