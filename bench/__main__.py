@@ -19,6 +19,7 @@ from bench.machine import describe, pick_cores, raise_open_files
 from bench.nginx import start_nginx
 from bench.options import Options, parse
 from bench.report import print_table, write_results
+from bench.routed import run_routed
 from bench.soak import MINUTES, QUICK_MINUTES, run_soak
 from bench.stage import Stage
 from bench.startup import run_startup
@@ -64,6 +65,11 @@ def _run(options: Options) -> list[str]:
 
 
 def _measure(stage: Stage) -> None:
+    if "routing" in stage.options.sections:
+        print("routing", flush=True)
+        run_routed(stage)
+    if stage.options.sections == ("routing",):
+        return
     children, measured = stage.children, stage.cores.measured
     start_origin(children, port=stage.origin_port, core=stage.cores.other)
     installation = install(

@@ -7,7 +7,7 @@ from pathlib import Path
 from bench.errors import BenchError
 from bench.streams import ROOT, Pace
 
-SECTIONS = ("whole", "streams", "start")
+SECTIONS = ("whole", "streams", "start", "routing")
 LONG_SECTIONS = ("fuzz", "soak")
 """Only in the long form, or asked for by name: they find faults and measure nothing."""
 

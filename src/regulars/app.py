@@ -34,11 +34,14 @@ from regulars.http.routes import (
     method_not_allowed,
     not_found,
 )
+from regulars.http.routing import routing_routes
 from regulars.http.server import EdgeProtocol, edge_protocol
 from regulars.http.wanted import WantedReader
+from regulars.identity.pseudonym import pseudonyms
 from regulars.ledger.writer import LedgerWriter
 from regulars.model.caller import KEY_PREFIX, ApiKey, Role, key_hash, key_label
 from regulars.routing.health import Health
+from regulars.routing.overview import overview
 from regulars.routing.plan import Planner
 from regulars.routing.sharing import Sharing
 from regulars.routing.warmhrw import Router
@@ -53,6 +56,7 @@ log = logging.getLogger("regulars.app")
 
 ACCOUNT: Final = "default"
 SECRET_OF_PAGES: Final = "pages"  # noqa: S105 - the name it is stored under
+SECRET_OF_PSEUDONYMS: Final = "pseudonyms"  # noqa: S105 - likewise
 KEY_BYTES: Final = 32
 
 GC_YOUNG_MAX: Final = 20_000
@@ -138,11 +142,13 @@ def _build(settings: Settings) -> App:
     upstream = Upstream(settings.upstream)
     writer = LedgerWriter(store, settings.ledger)
     planner = _planner(settings)
-    others = _others(settings, planner.router, store) if settings.server.workers > 1 else None
+    others = _others(settings, planner, store) if settings.server.workers > 1 else None
     relay = Relay(
         settings,
         upstream=upstream,
-        routes=endpoint_routes(settings.catalog, upstream),
+        routes=endpoint_routes(
+            settings.catalog, upstream, pseudonyms(store.secret(SECRET_OF_PSEUDONYMS))
+        ),
         planner=planner,
         writer=writer,
         others=others,
@@ -167,11 +173,13 @@ def _build(settings: Settings) -> App:
         catalog=settings.catalog,
         clock=time.time,
         version=__version__,
+        routing=lambda: overview(planner, settings.catalog, time.monotonic()),
     )
     starlette = Starlette(
         routes=[
             *api_routes(api, ready=gateway.is_ready),
             metrics_route(api, Watched(writer, settings.catalog, lambda: relay.in_flight)),
+            *routing_routes(api, planner),
             *explain_routes(api, planner, wanted, settings.server.body_limit_bytes),
             *page_routes(pages),
         ],
@@ -211,11 +219,12 @@ def _planner(settings: Settings) -> Planner:
     )
 
 
-def _others(settings: Settings, router: Router, store: SqliteStore) -> RoutingExchange:
+def _others(settings: Settings, planner: Planner, store: SqliteStore) -> RoutingExchange:
     """Connect this worker's router with those of the other workers."""
     path, node = shared_routing_path(store.path), secrets.token_hex(8)
     return RoutingExchange(
-        router,
+        planner.router,
+        planner.health,
         settings.routing,
         channel=SqliteSharedRouting(path, node),
         asking=SqliteSharedRouting(path, node),

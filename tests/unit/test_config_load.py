@@ -8,7 +8,7 @@ from regulars.config.load import PriceQuery, Prices, load, load_local
 from regulars.config.problems import ConfigError
 from regulars.config.settings import RoutingSettings, Settings
 from regulars.config.sources import Sources
-from regulars.model.catalog import Timeouts, Traits
+from regulars.model.catalog import Disclosure, Timeouts, Traits
 from regulars.model.money import Price
 
 LISTED = Price(prompt=Decimal(1), completion=Decimal(2))
@@ -70,6 +70,33 @@ def test_the_file_becomes_settings(tmp_path: Path) -> None:
     assert one.provider.cache_ttl_s == 300
     assert (two.provider.name, two.provider.key, two.capacity) == ("Beta", None, 2.0)
     assert one.context_length == 1000
+
+
+def test_what_a_provider_is_told_is_known_of_it_and_overridden_by_it_and_its_endpoints(
+    tmp_path: Path,
+) -> None:
+    text = """
+[providers.openai]
+base_url = "https://api.openai.com/v1"
+prompt_cache_key = "fill"
+[providers.alpha]
+base_url = "https://alpha.example/v1"
+end_user_field = "metadata.user_id"
+[models."a/b"]
+[[models."a/b".endpoints]]
+provider = "openai"
+upstream_model = "b"
+[[models."a/b".endpoints]]
+provider = "alpha"
+upstream_model = "b"
+end_user_field = "none"
+prompt_cache_key = "drop"
+"""
+
+    known, overridden = loaded(tmp_path, text).catalog.models["a/b"].endpoints
+
+    assert known.provider.disclosure == Disclosure("safety_identifier", "fill")
+    assert overridden.provider.disclosure == Disclosure("none", "drop")
 
 
 def test_times_are_inherited_from_upstream_to_provider_to_endpoint(tmp_path: Path) -> None:

@@ -68,20 +68,15 @@ def _seconds(since: str) -> int:
 
 
 def _tally(reports: "Reports", from_us: int) -> "tuple[Tally, bool]":
-    """Add up page by page; says whether all rows were read."""
     from regulars.app import ACCOUNT
-    from regulars.reports.worth import Tally
+    from regulars.reports.worth import tally
     from regulars.stores.base import Filter
 
-    tally, before = Tally(), None
     where = Filter(account=ACCOUNT, from_us=from_us)
-    for _ in range(ROWS_MAX // PAGE_ROWS):
-        rows, before = reports.generations(where, limit=PAGE_ROWS, before=before)
-        for row in rows:
-            tally.add(row)
-        if before is None:
-            return tally, True
-    return tally, False
+    return tally(
+        lambda before: reports.generations(where, limit=PAGE_ROWS, before=before),
+        pages_max=ROWS_MAX // PAGE_ROWS,
+    )
 
 
 def _print(found: "Worth", since: str) -> None:

@@ -12,6 +12,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from regulars.config.judge import problems_of
+from regulars.config.known_providers import known_disclosure
 from regulars.config.problems import ConfigError, Problem, dotted
 from regulars.config.references import default_ids, reference_problems
 from regulars.config.schema import (
@@ -20,6 +21,7 @@ from regulars.config.schema import (
     ModelTable,
     PriceTable,
     ProviderTable,
+    SharedTable,
     TimesTable,
 )
 from regulars.config.settings import (
@@ -31,7 +33,15 @@ from regulars.config.settings import (
     UpstreamSettings,
 )
 from regulars.config.sources import Merged, Sources, home, merge
-from regulars.model.catalog import Catalog, Endpoint, Model, Provider, Timeouts, Traits
+from regulars.model.catalog import (
+    Catalog,
+    Disclosure,
+    Endpoint,
+    Model,
+    Provider,
+    Timeouts,
+    Traits,
+)
 from regulars.model.money import Price
 
 _SQLITE: Final = "sqlite:///"
@@ -145,6 +155,14 @@ def _provider(
         timeouts=_timeouts(table, defaults),
         cache_ttl_s=table.cache_ttl_s,
         allow_link_local=table.allow_link_local,
+        disclosure=_disclosure(table, known_disclosure(slug)),
+    )
+
+
+def _disclosure(table: SharedTable, default: Disclosure) -> Disclosure:
+    return Disclosure(
+        end_user_field=table.end_user_field or default.end_user_field,
+        prompt_cache_key=table.prompt_cache_key or default.prompt_cache_key,
     )
 
 
@@ -180,7 +198,7 @@ def _model(model_id: str, table: ModelTable, offers: _Offers) -> Model:
                 # the place for a problem, the names for the endpoint
                 at=dotted(("models", model_id, "endpoints", index)),
                 names=(ids[index], model_id),
-                context_length=written.context_length or table.context_length,
+                table=table,
             )
             for index, written in enumerate(table.endpoints)
         ),
@@ -193,24 +211,28 @@ def _endpoint(
     *,
     at: str,
     names: tuple[str, str],
-    context_length: int | None,
+    table: ModelTable,
 ) -> Endpoint:
     provider = offers.providers[written.provider]
     return Endpoint(
         id=names[0],
         model=names[1],
-        provider=replace(provider, timeouts=_timeouts(written, provider.timeouts)),
+        provider=replace(
+            provider,
+            timeouts=_timeouts(written, provider.timeouts),
+            disclosure=_disclosure(written, provider.disclosure),
+        ),
         upstream_model=written.upstream_model,
         price=_price(written, provider, offers, at),
         capacity=written.capacity,
-        context_length=context_length,
+        context_length=written.context_length or table.context_length,
         cache_ttl_s=written.cache_ttl_s,
         tokens_per_minute=written.tokens_per_minute,
-        traits=_traits(written),
+        traits=_traits(written, table),
     )
 
 
-def _traits(written: EndpointTable) -> Traits:
+def _traits(written: EndpointTable, table: ModelTable) -> Traits:
     parameters = written.parameters
     return Traits(
         tag=written.tag,
@@ -219,6 +241,7 @@ def _traits(written: EndpointTable) -> Traits:
         quantization=written.quantization,
         keeps_data=written.keeps_data,
         zdr=written.zdr,
+        distillable=table.distillable,
         completion_tokens_max=written.max_completion_tokens,
     )
 

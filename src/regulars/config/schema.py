@@ -11,6 +11,8 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from regulars.model.catalog import CacheKeyRule, EndUserField
+
 DIALECTS: Final = ("openai",)
 STORE_SCHEMES: Final = ("sqlite",)
 
@@ -213,7 +215,22 @@ class TimesTable(Table):
     total_timeout_s: Seconds | None = Field(None, description="Absent: as in [upstream].")
 
 
-class ProviderTable(TimesTable):
+class SharedTable(TimesTable):
+    """What a provider says of all its endpoints, and an endpoint of itself."""
+
+    end_user_field: EndUserField | None = Field(
+        None,
+        description="The request field that carries the end user's pseudonym; absent: as known "
+        "of the provider, else none.",
+    )
+    prompt_cache_key: CacheKeyRule | None = Field(
+        None,
+        description="`pass` the client's own on, `fill` it with the end user's pseudonym where "
+        "there is none, or `drop` it; absent: as known of the provider, else pass.",
+    )
+
+
+class ProviderTable(SharedTable):
     """Who runs models, and how to reach them."""
 
     name: str | None = Field(None, min_length=1, max_length=100, description="As people read it.")
@@ -261,7 +278,7 @@ class OfferTable(PriceTable):
     )
 
 
-class EndpointTable(TimesTable):
+class EndpointTable(SharedTable):
     """One provider's offer of one model."""
 
     provider: Slug = Field(description="A name under [providers].")
@@ -318,6 +335,9 @@ class ModelTable(Table):
     name: str | None = Field(None, min_length=1, max_length=200, description="Absent: its id.")
     created: int = Field(0, ge=0, le=2**40, description="When it was released, Unix seconds.")
     context_length: ContextLength | None = Field(None, description="Tokens; absent: unknown.")
+    distillable: bool | None = Field(
+        None, description="Whether others may be trained on its text; absent: unknown."
+    )
     endpoints: list[EndpointTable] = Field(
         min_length=1, max_length=1000, description="Who serves it."
     )

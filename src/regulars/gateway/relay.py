@@ -33,6 +33,7 @@ from regulars.gateway.routes import EndpointRoute
 from regulars.gateway.sharing import RoutingExchange
 from regulars.ledger.writer import LedgerWriter
 from regulars.model.errors import (
+    CallerError,
     GatewayError,
     InternalError,
     UnavailableError,
@@ -42,7 +43,6 @@ from regulars.model.errors import (
 )
 from regulars.model.generation import Generation, Outcome
 from regulars.providers.openai.failure import ERROR_BODY_BYTES_MAX, read_failure
-from regulars.providers.openai.request import encode
 from regulars.providers.openai.stream import StreamReader
 from regulars.providers.openai.whole import read_whole
 from regulars.routing.plan import Candidate, Plan, Planner
@@ -218,6 +218,9 @@ class Relay:
                     await self._stream(conduct, choice)
                 else:
                     await self._whole(conduct, choice)
+            except CallerError:  # seen only while its body was written: nothing was sent
+                self._planner.left(choice, time.monotonic())
+                raise
             except UpstreamError as error:
                 last = error
                 self._give_up(conduct, choice, error)
@@ -319,7 +322,7 @@ class Relay:
         if conduct.client.gone:
             raise ClientGoneError
         response = await self._upstream.send(
-            route.upstream, encode(conduct.call.request, route.upstream_model)
+            route.upstream, route.body(conduct.call.request, conduct.call.accepted)
         )
         conduct.response = response
         if conduct.client.gone:  # left while we connected, when there was nothing to cancel yet
@@ -330,6 +333,8 @@ class Relay:
         now_s = time.monotonic()
         conduct.exchange.fail(error, now_s)
         self._planner.failed(choice, error, now_s)
+        if self._others is not None:
+            self._others.changed()
         if conduct.response is not None:
             conduct.response.close()
             conduct.response = None
@@ -365,7 +370,7 @@ class Relay:
                 ttft_s, spent_s = conduct.exchange.pace(now_s)
                 self._planner.answered(choice, row.usage, now_s, ttft_s=ttft_s, spent_s=spent_s)
                 if self._others is not None and choice.reason != "warm-session":
-                    self._others.placed()
+                    self._others.changed()
             elif end is CANCELLED or end is INTERRUPTED or end.outcome is Outcome.REFUSED:
                 self._planner.left(choice, now_s)
         return row

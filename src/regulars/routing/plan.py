@@ -3,6 +3,7 @@
 Pure: the time is an argument. `gateway/relay.py` asks `next` until an endpoint has answered.
 """
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from functools import partial
 
@@ -43,6 +44,8 @@ class Stage(Struct, frozen=True):
     keys: StickyKeys
     endpoints: tuple[Endpoint, ...]
     ranked_by: str | None = None
+    keys_of: Mapping[str, StickyKeys] | None = None
+    """By model, where endpoints of several are ranked together."""
 
 
 class Plan(Struct, frozen=True):
@@ -58,7 +61,11 @@ class Plan(Struct, frozen=True):
 
     def past(self, model: str) -> "Plan":
         """Return what is left of the plan when this model cannot serve the request at all."""
-        stages = [stage for stage in self.stages if stage.endpoints[0].model != model]
+        stages = [
+            replace(stage, endpoints=left)
+            for stage in self.stages
+            if (left := tuple(one for one in stage.endpoints if one.model != model))
+        ]
         return replace(self, stages=tuple(stages))
 
 
@@ -76,7 +83,7 @@ class Planner:
         self._plain = {
             model.id: min((e.context_length or TOKENS_MAX for e in model.endpoints), default=0)
             for model in catalog.models.values()
-            if all(endpoint.traits == Traits() for endpoint in model.endpoints)
+            if all(_is_plain(endpoint.traits) for endpoint in model.endpoints)
         }
 
     def plan(
@@ -95,6 +102,10 @@ class Planner:
         """
         provider = request.fields.get("provider")
         wishes = _NO_WISHES if provider is None else read_wishes(provider)
+        keys_of: Mapping[str, StickyKeys] | None = None
+        if wishes.mix_models and _has_sort(wishes, candidates):
+            keys_of = {one.model.id: one.keys for one in candidates}
+            candidates = (_merged(candidates),)
         max_tokens = _max_tokens(request)
         stages: list[Stage] = []
         refusals: list[Refusal] = []
@@ -108,7 +119,7 @@ class Planner:
             found = self._filter(request, wanted, max_tokens, now_s).apply(model.endpoints)
             refusals += found.refusals
             if found.endpoints:
-                stages.append(Stage(keys, found.endpoints, found.ranked_by))
+                stages.append(Stage(keys, found.endpoints, found.ranked_by, keys_of))
             if found.last:
                 stages.append(Stage(keys, found.last))
             if found.attempts_max is not None:
@@ -152,9 +163,10 @@ class Planner:
                 )
                 assert choice is not None, "usable endpoints are never all tried"
             else:
+                endpoint = standings.usable[0]
                 choice = self.router.take(
-                    standings.usable[0],
-                    keys,
+                    endpoint,
+                    keys if stage.keys_of is None else stage.keys_of[endpoint.model],
                     reason="failover" if tried else stage.ranked_by,
                     prompt_tokens=plan.prompt_tokens,
                     now_s=now_s,
@@ -209,6 +221,23 @@ class Planner:
 
     def _tokens_per_s(self, endpoint: str, percent: int, *, now_s: float) -> float | None:
         return self.health.tokens_per_s(endpoint, percent, now_s)
+
+
+def _is_plain(traits: Traits) -> bool:
+    """Say whether no request without wishes could meet anything of this."""
+    return traits.parameters is None and traits.completion_tokens_max is None
+
+
+def _has_sort(wishes: Wishes, candidates: Sequence[Candidate]) -> bool:
+    return not wishes.order and with_suffix(wishes, candidates[0].suffix).sort is not None
+
+
+def _merged(candidates: Sequence[Candidate]) -> Candidate:
+    """Make one candidate of all, as if its model had the endpoints of every one."""
+    first = candidates[0]
+    endpoints = {e.id: e for one in candidates for e in one.model.endpoints}
+    model = dataclasses.replace(first.model, endpoints=tuple(endpoints.values()))
+    return replace(first, model=model)
 
 
 def _sooner(one_s: float | None, other_s: float | None) -> float | None:

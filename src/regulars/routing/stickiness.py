@@ -21,7 +21,8 @@ def sticky_keys(
     `session` is the explicit one, from body or header. Without any, the conversation's opener
     stands for the session; without an end user, its shared prefix stands for the user.
     """
-    named = session if session is not None else prompt_cache_key(request)
+    cache_key = prompt_cache_key(request)  # also judges it: later would be too late for a 400
+    named = session if session is not None else cache_key
     shared = first = b""
     if named is None or end_user is None:
         shared, first = opener(request)

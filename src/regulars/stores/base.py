@@ -6,7 +6,7 @@ from typing import Literal, Protocol, runtime_checkable
 
 from regulars.model.caller import ApiKey
 from regulars.model.generation import Generation
-from regulars.routing.sharing import Outbox, SharedLoads, SharedPlacement
+from regulars.routing.sharing import Outbox, SharedLoads, SharedPlacement, SharedTrouble
 
 
 class StoreError(Exception):
@@ -89,6 +89,7 @@ class Heard:
     placements: tuple[SharedPlacement, ...]
     loads: SharedLoads
     late_s: float
+    troubles: tuple[SharedTrouble, ...] = ()
 
 
 class SharedRouting(Protocol):
