@@ -33,7 +33,7 @@ from regulars.http.routes import (
     method_not_allowed,
     not_found,
 )
-from regulars.http.server import EdgeProtocol, edge_protocol
+from regulars.http.server import EdgeProtocol, edge_protocol, leave_connection
 from regulars.http.wanted import WantedReader
 from regulars.ledger.writer import LedgerWriter
 from regulars.model.caller import KEY_PREFIX, ApiKey, Role, key_hash, key_label
@@ -188,6 +188,7 @@ def _build(settings: Settings) -> App:
         # Inference goes past the framework: no router, no middleware, no request object.
         route = fast.get(scope["path"]) if scope["type"] == "http" else None
         if route is None:
+            leave_connection(scope)
             await rest(scope, receive, send)
         else:
             await route(scope, receive, send)

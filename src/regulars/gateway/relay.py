@@ -192,9 +192,13 @@ class Relay:
             await self._settle(conduct, end)
         if conduct.call.wants_metadata and conduct.row is not None and error.status != 500:
             error.routing = _metadata(conduct, conduct.row)
-        if not conduct.client.started:
+        if conduct.client.started:
+            conduct.client.end(_error_frames(conduct, error))
+            return
+        try:
             raise error
-        conduct.client.end(_error_frames(conduct, error))
+        finally:
+            del error  # as in `_serve`
 
     async def _serve(self, conduct: _Conduct) -> None:
         """Try endpoints in the router's order until one answers."""
@@ -225,8 +229,12 @@ class Relay:
                 if not error.retryable:  # another endpoint would say the same, not another model
                     plan = plan.past(choice.endpoint.model)
             else:
+                last = None
                 return
-        raise last or UnavailableError(f"model {call.accepted.model!r} has no endpoint to try")
+        try:
+            raise last or UnavailableError(f"model {call.accepted.model!r} has no endpoint to try")
+        finally:
+            last = None  # by its traceback it holds this frame: a garbage cycle
 
     async def _whole(self, conduct: _Conduct, choice: Choice) -> None:
         response = await self._ask(conduct, choice)
@@ -290,6 +298,7 @@ class Relay:
             quiet.stop()
             conduct.label = reader.label
             conduct.answer = _stream_answer(reader)
+            reader.error = None  # once raised it holds this frame, and this frame the reader
 
     async def _end_stream(self, conduct: _Conduct, reader: StreamReader) -> None:
         rest = reader.end()

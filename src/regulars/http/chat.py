@@ -50,7 +50,8 @@ class ChatRoute:
         at_s, created_at_us = time.monotonic(), time.time_ns() // 1000
         chosen_id = generation_id(created_at_us, self._random_bits(GENERATION_RANDOM_BITS))
         arrival = _Arrival(chosen_id, created_at_us, at_s)
-        connection = scope[CONNECTION]
+        # Taken out: a scope that holds what holds it waits for the garbage collector.
+        connection, cycle = scope.pop(CONNECTION), scope.pop(CYCLE)
         try:
             if scope["method"] != "POST":
                 raise MethodNotAllowedError(f"method {scope['method']}: use POST here")
@@ -61,7 +62,7 @@ class ChatRoute:
             try:
                 body = await read_body(receive, headers, self._body_limit_bytes)
                 call = self._call(arrival, key, parse_chat(body), headers)
-                await self._relay.chat(call, Reply(connection, scope[CYCLE]))
+                await self._relay.chat(call, Reply(connection, cycle))
             finally:
                 self._relay.release(key.hash)
         except GatewayError as error:

@@ -152,6 +152,8 @@ class Connection(asyncio.Protocol):
         """End the exchange: back to the pool if nothing of it is left on the wire, else abort."""
         self.pieces.clear()
         self._wake()
+        # An error that was raised holds frames, and these hold us.
+        self.error = None
         transport = self._transport
         if (
             self.state == DONE
