@@ -35,7 +35,7 @@ from regulars.http.routes import (
 )
 from regulars.http.server import EdgeProtocol, edge_protocol, leave_connection
 from regulars.http.wanted import WantedReader
-from regulars.ledger.writer import LedgerWriter
+from regulars.ledger import LedgerWriter, NoLedger
 from regulars.model.caller import KEY_PREFIX, ApiKey, Role, key_hash, key_label
 from regulars.routing.health import Health
 from regulars.routing.plan import Planner
@@ -135,7 +135,8 @@ def _login_path(store: SqliteStore) -> str:
 def _build(settings: Settings) -> App:
     store = open_store(settings.store.url)
     upstream = Upstream(settings.upstream)
-    writer = LedgerWriter(store, settings.ledger)
+    recording = settings.ledger.enabled
+    writer = LedgerWriter(store, settings.ledger) if recording else NoLedger()
     planner = _planner(settings)
     others = _others(settings, planner.router, store) if settings.server.workers > 1 else None
     relay = Relay(
@@ -157,7 +158,7 @@ def _build(settings: Settings) -> App:
     gateway = _Gateway(
         settings, store=store, upstream=upstream, writer=writer, relay=relay, others=others
     )
-    api = Api(auth, store, settings.catalog, lambda: datetime.now(UTC))
+    api = Api(auth, store, settings.catalog, lambda: datetime.now(UTC), recording=recording)
     pages = WebDeps(
         reports=store,
         keys=store,
@@ -166,6 +167,7 @@ def _build(settings: Settings) -> App:
         catalog=settings.catalog,
         clock=time.time,
         version=__version__,
+        recording=recording,
     )
     starlette = Starlette(
         routes=[
@@ -240,7 +242,7 @@ class _Gateway:
         *,
         store: SqliteStore,
         upstream: Upstream,
-        writer: LedgerWriter,
+        writer: LedgerWriter | NoLedger,
         relay: Relay,
         others: RoutingExchange | None,
     ) -> None:

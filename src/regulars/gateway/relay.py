@@ -30,7 +30,7 @@ from regulars.gateway.metadata import openrouter_metadata
 from regulars.gateway.quiet import QuietTimer
 from regulars.gateway.routes import EndpointRoute
 from regulars.gateway.sharing import RoutingExchange
-from regulars.ledger.writer import LedgerWriter
+from regulars.ledger import LedgerWriter, NoLedger
 from regulars.model.errors import (
     GatewayError,
     InternalError,
@@ -90,7 +90,7 @@ class Relay:
         upstream: Upstream,
         routes: Mapping[str, EndpointRoute],
         planner: Planner,
-        writer: LedgerWriter,
+        writer: LedgerWriter | NoLedger,
         others: RoutingExchange | None = None,
     ) -> None:
         self._keepalive_s = settings.server.keepalive_comment_s

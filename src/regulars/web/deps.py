@@ -18,3 +18,5 @@ class WebDeps:
     catalog: Catalog
     clock: Callable[[], float]
     version: str
+    recording: bool = True
+    """Whether requests are recorded: every page says so when they are not."""
