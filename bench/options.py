@@ -8,8 +8,8 @@ from bench.errors import BenchError
 from bench.streams import ROOT, Pace
 
 SECTIONS = ("whole", "streams", "start")
-LONG_SECTIONS = ("fuzz", "soak")
-"""Only in the long form, or asked for by name: they find faults and measure nothing."""
+LONG_SECTIONS = ("open", "large", "fuzz", "soak")
+"""Only in the long form, or asked for by name."""
 
 CHUNKS = 100
 DESCRIPTION = "CPU of the gateway and of nginx passing the same bytes, in one run."
