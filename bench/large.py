@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from array import array
+from typing import Self
 
 from bench.errors import BenchError
 from bench.load import Shape
@@ -35,13 +36,9 @@ def run_large(stage: Stage, gateway: Target, nginx: Target) -> None:
         body_bytes=BODY_BYTES,
         users=USERS,
     )
-    stage.add(
-        against_nginx(stage, "whole answer, 1 MB body", shape, (gateway, nginx), COST_BAR)
-    )
+    stage.add(against_nginx(stage, "whole answer, 1 MB body", shape, (gateway, nginx), COST_BAR))
     # One at a time: with more, the probe would wait for several bodies in turn.
-    alone = Shape(
-        seconds=stage.options.seconds, connections=1, body_bytes=BODY_BYTES, users=USERS
-    )
+    alone = Shape(seconds=stage.options.seconds, connections=1, body_bytes=BODY_BYTES, users=USERS)
     blocked_ms: list[float] = []
     middle_ms = 0.0
     for _ in range(stage.options.repeats):
@@ -63,7 +60,7 @@ class Probe:
         self._port = port
         self._thread = threading.Thread(target=self._run, name="probe", daemon=True)
 
-    def __enter__(self) -> "Probe":
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 

@@ -44,13 +44,13 @@ def with_key(api: Api, handler: Handler) -> Callable[[Request], Awaitable[Respon
             header = request.headers.get("authorization")
             key = await api.auth.caller(None if header is None else header.encode("latin-1"))
             response = await handler(request, key)
-            if not api.recording:
-                response.headers["x-regulars-ledger"] = "off"
-            return response
         except GatewayError as error:
-            return error_response(error)
+            response = error_response(error)
         except StoreError as exc:
-            return error_response(UnavailableError(f"the store cannot answer now: {exc}"))
+            response = error_response(UnavailableError(f"the store cannot answer now: {exc}"))
+        if not api.recording:
+            response.headers["x-regulars-ledger"] = "off"
+        return response
 
     return handle
 
