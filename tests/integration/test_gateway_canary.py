@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
 from fakes.faulty_gateway import UPSTREAM_KEY, faulty_gateway
 from fakes.provider import Script, ScriptedProvider, error_script
 from fakes.raw_client import CHAT, RawClient, request_of
