@@ -3,7 +3,7 @@
 import gc
 import time
 from collections import Counter
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -38,7 +38,7 @@ def two(tmp_path: Path) -> Generator[tuple[RunningGateway, list[ScriptedProvider
 
 
 @contextmanager
-def garbage() -> Iterator[Counter[str]]:
+def garbage() -> Generator[Counter[str]]:
     """Count what of `WATCHED` only the collector could free, once the block is over."""
     found: Counter[str] = Counter()
     gc.collect()

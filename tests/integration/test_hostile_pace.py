@@ -175,7 +175,8 @@ def test_a_slow_reader_of_a_large_stream_costs_little_memory(tmp_path: Path) -> 
                     break
 
     assert size > 30_000_000
-    assert most - before < 12_000_000
+    # A little under 3 MB is in buffers that have bounds: unsent, unread, and what pieces are made of.
+    assert most - before < 4_000_000
 
 
 def resident_bytes(pid: int) -> int:
