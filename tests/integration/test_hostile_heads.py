@@ -7,7 +7,7 @@ import pytest
 from fakes.provider import ScriptedProvider
 from fakes.raw_client import CHAT, RawClient, chat_request, request_of
 from fakes.running_gateway import RunningGateway
-from fakes.strict_gateway import check_in_step, strict_gateway
+from fakes.strict_gateway import auth, check_in_step, strict_gateway
 
 
 @pytest.fixture(scope="module")
@@ -139,3 +139,34 @@ def test_a_body_without_leave_does_not_put_the_connection_out_of_step(
 
     assert answer is not None
     assert answer.status == 401
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["Content-Length: 5", "Content-Length: 5"],
+        ["Content-Length: 5, 5"],
+        ["Content-Length: 5", "Content-Length: 6"],
+        ["Content-Length: +5"],
+        ["Content-Length: 0x5"],
+        ["Transfer-Encoding: chunked", "Content-Length: 5"],
+        ["Transfer-Encoding: chunked", "Transfer-Encoding: chunked"],
+        ["Transfer-Encoding: gzip, chunked"],
+        ["Transfer-Encoding: xchunked"],
+        ["Transfer-Encoding : chunked"],
+        ["Transfer-Encoding:\x0bchunked"],
+    ],
+)
+def test_no_doubt_about_a_bodys_end_smuggles_a_second_request(
+    gateway: RunningGateway, provider: ScriptedProvider, lines: list[str]
+) -> None:
+    asked_before = len(provider.requests)
+    hidden = request_of("GET", "/healthz")
+
+    with RawClient(gateway.port) as client:
+        client.send(request_of("POST", CHAT, auth(gateway), *lines) + b"hello" + hidden)
+        got = client.read_rest()
+
+    assert got.count(b"HTTP/1.1 ") == 1
+    assert got.startswith(b"HTTP/1.1 4")
+    assert len(provider.requests) == asked_before
