@@ -50,7 +50,7 @@ def asked_ttl_s(request: ChatRequest) -> float | None:
     Looks for the bytes, as decoding megabytes of messages for this would cost too much. Inside
     a prompt's text they cannot stand so: its quotes are escaped.
     """
-    if not request.names_ttl:
+    if not request.names_cache_control:
         return None
     asked: list[float] = []
     for name in _CACHEABLE:
