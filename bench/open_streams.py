@@ -19,8 +19,8 @@ GAP_BAR = Bar(now=2)
 def run_open_streams(stage: Stage, gateway: Target, nginx: Target) -> None:
     """Measure them; a stream that is dropped, cut or short ends the run."""
     streams = QUICK_STREAMS if stage.options.quick else OPEN_STREAMS
-    # Twelve seconds of stream, opened within ten: all are open for two.
-    pace = Pace(streams, chunks=12, interval_s=1.0, seconds=10.0)
+    # Twenty seconds of stream, opened within ten: all are open together, though some begin late.
+    pace = Pace(streams, chunks=20, interval_s=1.0, seconds=10.0)
     memory: list[list[float]] = []
     gaps: list[list[float]] = []
     for target in (gateway, nginx):
