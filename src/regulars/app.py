@@ -35,10 +35,10 @@ from regulars.http.routes import (
     not_found,
 )
 from regulars.http.routing import routing_routes
-from regulars.http.server import EdgeProtocol, edge_protocol
+from regulars.http.server import EdgeProtocol, edge_protocol, leave_connection
 from regulars.http.wanted import WantedReader
 from regulars.identity.pseudonym import pseudonyms
-from regulars.ledger.writer import LedgerWriter
+from regulars.ledger import LedgerWriter, NoLedger
 from regulars.model.caller import KEY_PREFIX, ApiKey, Role, key_hash, key_label
 from regulars.routing.health import Health
 from regulars.routing.overview import overview
@@ -140,7 +140,8 @@ def _login_path(store: SqliteStore) -> str:
 def _build(settings: Settings) -> App:
     store = open_store(settings.store.url)
     upstream = Upstream(settings.upstream)
-    writer = LedgerWriter(store, settings.ledger)
+    recording = settings.ledger.enabled
+    writer = LedgerWriter(store, settings.ledger) if recording else NoLedger()
     planner = _planner(settings)
     others = _others(settings, planner, store) if settings.server.workers > 1 else None
     relay = Relay(
@@ -164,7 +165,7 @@ def _build(settings: Settings) -> App:
     gateway = _Gateway(
         settings, store=store, upstream=upstream, writer=writer, relay=relay, others=others
     )
-    api = Api(auth, store, settings.catalog, lambda: datetime.now(UTC))
+    api = Api(auth, store, settings.catalog, lambda: datetime.now(UTC), recording=recording)
     pages = WebDeps(
         reports=store,
         keys=store,
@@ -174,6 +175,7 @@ def _build(settings: Settings) -> App:
         clock=time.time,
         version=__version__,
         routing=lambda: overview(planner, settings.catalog, time.monotonic()),
+        recording=recording,
     )
     starlette = Starlette(
         routes=[
@@ -198,6 +200,7 @@ def _build(settings: Settings) -> App:
         # Inference goes past the framework: no router, no middleware, no request object.
         route = fast.get(scope["path"]) if scope["type"] == "http" else None
         if route is None:
+            leave_connection(scope)
             await rest(scope, receive, send)
         else:
             await route(scope, receive, send)
@@ -250,7 +253,7 @@ class _Gateway:
         *,
         store: SqliteStore,
         upstream: Upstream,
-        writer: LedgerWriter,
+        writer: LedgerWriter | NoLedger,
         relay: Relay,
         others: RoutingExchange | None,
     ) -> None:

@@ -158,6 +158,9 @@ class UpstreamTable(Table):
 class LedgerTable(Table):
     """How rows reach the store."""
 
+    enabled: bool = Field(
+        True, description="False: nothing is recorded. To measure, or to serve without a record."
+    )
     queue_rows_max: int = Field(
         50_000, ge=1, le=10_000_000, description="Rows waiting for the store; when full: 503."
     )

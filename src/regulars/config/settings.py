@@ -51,6 +51,8 @@ class UpstreamSettings:
 class LedgerSettings:
     """How rows reach the store."""
 
+    enabled: bool = True
+    """False: no request is recorded, and the log, the pages and the API say so."""
     queue_rows_max: int = 50_000
     """Rows waiting for the store; when full, new requests get a 503."""
     batch_rows_max: int = 512

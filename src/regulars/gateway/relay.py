@@ -31,7 +31,7 @@ from regulars.gateway.metadata import openrouter_metadata
 from regulars.gateway.quiet import QuietTimer
 from regulars.gateway.routes import EndpointRoute
 from regulars.gateway.sharing import RoutingExchange
-from regulars.ledger.writer import LedgerWriter
+from regulars.ledger import LedgerWriter, NoLedger
 from regulars.model.errors import (
     CallerError,
     GatewayError,
@@ -92,7 +92,7 @@ class Relay:
         upstream: Upstream,
         routes: Mapping[str, EndpointRoute],
         planner: Planner,
-        writer: LedgerWriter,
+        writer: LedgerWriter | NoLedger,
         others: RoutingExchange | None = None,
     ) -> None:
         self._keepalive_s = settings.server.keepalive_comment_s
@@ -194,9 +194,13 @@ class Relay:
             await self._settle(conduct, end)
         if conduct.call.wants_metadata and conduct.row is not None and error.status != 500:
             error.routing = _metadata(conduct, conduct.row)
-        if not conduct.client.started:
+        if conduct.client.started:
+            conduct.client.end(_error_frames(conduct, error))
+            return
+        try:
             raise error
-        conduct.client.end(_error_frames(conduct, error))
+        finally:
+            del error  # as in `_serve`
 
     async def _serve(self, conduct: _Conduct) -> None:
         """Try endpoints in the router's order until one answers."""
@@ -230,8 +234,12 @@ class Relay:
                 if not error.retryable:  # another endpoint would say the same, not another model
                     plan = plan.past(choice.endpoint.model)
             else:
+                last = None
                 return
-        raise last or UnavailableError(f"model {call.accepted.model!r} has no endpoint to try")
+        try:
+            raise last or UnavailableError(f"model {call.accepted.model!r} has no endpoint to try")
+        finally:
+            last = None  # by its traceback it holds this frame: a garbage cycle
 
     async def _whole(self, conduct: _Conduct, choice: Choice) -> None:
         response = await self._ask(conduct, choice)
@@ -297,6 +305,7 @@ class Relay:
             quiet.stop()
             conduct.label = reader.label
             conduct.answer = _stream_answer(reader)
+            reader.error = None  # once raised it holds this frame, and this frame the reader
 
     async def _end_stream(self, conduct: _Conduct, reader: StreamReader) -> None:
         rest = reader.end()

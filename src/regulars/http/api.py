@@ -27,6 +27,8 @@ class Api:
     reports: Reports
     catalog: Catalog
     now: Callable[[], datetime]
+    recording: bool = True
+    """Whether requests are recorded: every answer says so when they are not."""
 
 
 def json_response(value: Any, status: int = 200) -> Response:
@@ -41,11 +43,14 @@ def with_key(api: Api, handler: Handler) -> Callable[[Request], Awaitable[Respon
         try:
             header = request.headers.get("authorization")
             key = await api.auth.caller(None if header is None else header.encode("latin-1"))
-            return await handler(request, key)
+            response = await handler(request, key)
         except GatewayError as error:
-            return error_response(error)
+            response = error_response(error)
         except StoreError as exc:
-            return error_response(UnavailableError(f"the store cannot answer now: {exc}"))
+            response = error_response(UnavailableError(f"the store cannot answer now: {exc}"))
+        if not api.recording:
+            response.headers["x-regulars-ledger"] = "off"
+        return response
 
     return handle
 

@@ -50,7 +50,8 @@ class ChatRoute:
         at_s, created_at_us = time.monotonic(), time.time_ns() // 1000
         chosen_id = generation_id(created_at_us, self._random_bits(GENERATION_RANDOM_BITS))
         arrival = _Arrival(chosen_id, created_at_us, at_s)
-        connection, cycle = scope[CONNECTION], scope[CYCLE]
+        # Taken out: a scope that holds what holds it waits for the garbage collector.
+        connection, cycle = scope.pop(CONNECTION), scope.pop(CYCLE)
         try:
             if scope["method"] != "POST":
                 raise MethodNotAllowedError(f"method {scope['method']}: use POST here")

@@ -26,7 +26,8 @@ def get_generation(api: Api) -> Handler:
             raise CallerError("id: is missing; send ?id=gen-…")
         row = await run_in_threadpool(api.reports.generation, wanted)
         if row is None or row.account != key.account:
-            raise NotFoundError(f"generation {wanted[:80]!r} is not known")
+            why = "" if api.recording else ": nothing is recorded here, [ledger] enabled is false"
+            raise NotFoundError(f"generation {wanted[:80]!r} is not known{why}")
         if key.role is not Role.MANAGEMENT and row.key_hash != key.hash:
             raise ForbiddenError(
                 f"generation {wanted!r} belongs to another API key; use that one "

@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from regulars.http.api import Api, Handler, with_key
-from regulars.ledger.writer import LedgerWriter
+from regulars.ledger import LedgerWriter, NoLedger
 from regulars.model.caller import ApiKey, Role
 from regulars.model.catalog import Catalog
 from regulars.model.errors import ForbiddenError
@@ -29,7 +29,7 @@ _WORKER = ("worker",)
 class Watched(Collector):
     """What is measured."""
 
-    writer: LedgerWriter
+    writer: LedgerWriter | NoLedger
     catalog: Catalog
     in_flight: Callable[[], int]
 

@@ -43,7 +43,8 @@ def api_routes(api: Api, *, ready: Callable[[], bool]) -> list[BaseRoute]:
 
     async def readyz(_request: Request) -> Response:
         if ready():
-            return JSONResponse({"status": "ready"})
+            off = {} if api.recording else {"ledger": "off"}
+            return JSONResponse({"status": "ready", **off})
         return JSONResponse({"status": "not ready"}, 503)
 
     routes: list[BaseRoute] = [Route("/healthz", healthz), Route("/readyz", readyz)]

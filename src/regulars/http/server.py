@@ -5,7 +5,7 @@ reports a client that left only to who asks. Nothing here runs per chunk.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from typing import Any, Final
 
 from typing_extensions import override
@@ -109,7 +109,6 @@ class EdgeProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         self._in_head = True
         super().on_message_begin()
-        self.scope[CONNECTION] = self  # type: ignore[typeddict-unknown-key]
 
     @override
     def on_headers_complete(self) -> None:
@@ -132,6 +131,7 @@ class EdgeProtocol(HttpToolsProtocol):
         self._in_head = False
         self._in_body = True
         # With pipelining `self.cycle` runs ahead of the one that is being answered.
+        self.scope[CONNECTION] = self  # type: ignore[typeddict-unknown-key]
         self.scope[CYCLE] = self.cycle  # type: ignore[typeddict-unknown-key]
         if not self.pipeline:
             self._answering = self.cycle
@@ -288,6 +288,12 @@ class EdgeProtocol(HttpToolsProtocol):
         if self._stall is not None:
             self._stall.cancel()
             self._stall = None
+
+
+def leave_connection(scope: MutableMapping[str, Any]) -> None:
+    """Take the connection out of a scope that needs it no more, or it is a garbage cycle."""
+    scope.pop(CONNECTION, None)
+    scope.pop(CYCLE, None)
 
 
 def edge_protocol(settings: ServerSettings) -> type[EdgeProtocol]:

@@ -51,10 +51,11 @@ def asked_ttl_s(request: ChatRequest) -> float | None:
     Looks for the bytes, as decoding megabytes of messages for this would cost too much. Inside
     a prompt's text they cannot stand so: its quotes are escaped.
     """
+    if not request.names_cache_control:
+        return None
     asked: list[float] = []
     for name in _CACHEABLE:
         raw = request.fields.get(name)
-        # Nearly no request has one, and looking for three letters is quicker than the pattern.
-        if raw is not None and bytes(raw).find(b'"ttl"') >= 0:
+        if raw is not None:
             asked += [ASKED_S[found.decode()] for found in set(_ASKED.findall(bytes(raw)))]
     return max(asked, default=None)

@@ -23,3 +23,5 @@ class WebDeps:
     clock: Callable[[], float]
     version: str
     routing: Callable[[], Overview]
+    recording: bool = True
+    """Whether requests are recorded: every page says so when they are not."""
