@@ -130,11 +130,15 @@ def filled(rows: list[Generation]) -> Generator[SqliteStore]:
 def as_found(result: ReportResult, query: ReportQuery) -> dict[Any, Any]:
     found = [as_answer(result.columns, row, query) for row in result.rows]
     assert len({key for key, _ in found}) == len(found), "a group came twice"
-    return {key: pytest.approx(metrics, rel=1e-9) for key, metrics in found}
+    return {key: [_near(value) for value in metrics] for key, metrics in found}
+
+
+def _near(value: Any) -> Any:
+    return pytest.approx(value, rel=1e-9) if isinstance(value, float) else value
 
 
 @pytest.mark.parametrize("zone", CHANGES)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(data=st.data())
 def test_any_report_agrees_with_the_rows(zone: str, data: st.DataObject) -> None:
     centre_us = int(datetime.fromisoformat(CHANGES[zone]).timestamp()) * 1_000_000
@@ -149,7 +153,7 @@ def test_any_report_agrees_with_the_rows(zone: str, data: st.DataObject) -> None
             assert as_found(result, query) == answer(rows, query)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(data=st.data(), size=st.integers(1, 4))
 def test_pages_of_an_answer_are_the_answer(data: st.DataObject, size: int) -> None:
     rows = data.draw(rich_ledgers(NOON_US))
@@ -231,7 +235,7 @@ def test_the_day_the_clock_goes_back_has_25_hours(store: SqliteStore) -> None:
 def test_a_wrong_question_is_told_precisely(
     store: SqliteStore, change: dict[str, Any], words: str
 ) -> None:
-    store.append([generation(0, created_at_us=1), generation(1, created_at_us=10**16 - 1)])
+    store.append([generation(0, created_at_us=1), generation(1, created_at_us=4 * 10**15)])
     query = replace(ReportQuery(account="default", metrics=("requests",)), **change)
 
     with pytest.raises(ReportError) as caught:

@@ -179,7 +179,7 @@ def _metric(name: str) -> str:
         case Last():
             return "max(last_us)"
         case Quantile():
-            return "NULL"
+            return "max(NULL)"
         case _:
             assert_never(formula)
 
