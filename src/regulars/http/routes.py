@@ -9,10 +9,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from regulars.http.activity import get_activity
+from regulars.http.analytics import get_meta, post_query
 from regulars.http.api import Api, Handler, error_response, with_key
 from regulars.http.catalog import list_endpoints, list_models
 from regulars.http.generations import get_generation, list_generations
 from regulars.http.keys import get_key
+from regulars.http.users import get_user, list_users
 from regulars.model.errors import CallerError, MethodNotAllowedError, NotFoundError
 
 BASES: Final = ("/api/v1", "/v1")
@@ -22,9 +24,13 @@ WITH_KEY: Final[dict[str, Callable[[Api], Handler]]] = {
     "/generation": get_generation,
     "/generations": list_generations,
     "/activity": get_activity,
+    "/analytics/meta": get_meta,
+    "/users": list_users,
+    "/users/{user:path}": get_user,
     "/key": get_key,
     "/auth/key": get_key,
 }
+POST_WITH_KEY: Final[dict[str, Callable[[Api], Handler]]] = {"/analytics/query": post_query}
 OPEN: Final = frozenset({"/models", "/models/{model:path}/endpoints", "/healthz", "/readyz"})
 """Routes that answer without a key (the pages have their own login)."""
 
@@ -50,6 +56,10 @@ def api_routes(api: Api, *, ready: Callable[[], bool]) -> list[BaseRoute]:
     for base in BASES:
         routes += [
             Route(base + path, with_key(api, handler(api))) for path, handler in WITH_KEY.items()
+        ]
+        routes += [
+            Route(base + path, with_key(api, handler(api)), methods=["POST"])
+            for path, handler in POST_WITH_KEY.items()
         ]
         routes += [
             Route(base + "/models", models),

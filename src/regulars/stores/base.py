@@ -219,3 +219,7 @@ class Reports(Protocol):
             StoreTimeoutError: it takes too long; a shorter time range may do.
         """
         ...
+
+    def first_seen(self, account: str, users: Sequence[str]) -> dict[str, int]:
+        """Return when each end user's first kept generation was accepted; strangers are left out."""
+        ...

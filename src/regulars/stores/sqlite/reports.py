@@ -2,6 +2,8 @@
 
 # ruff: noqa: S608 - only our own table and column names are written into SQL; values are bound
 
+import json
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -17,7 +19,7 @@ from regulars.stores.base import (
     UserRow,
 )
 from regulars.stores.sqlite.names import texts_of
-from regulars.stores.sqlite.places import bound
+from regulars.stores.sqlite.places import bound, time_at
 from regulars.stores.sqlite.query import SUMS, conditions, ranking, some_users, source, user_column
 from regulars.stores.sqlite.readers import Readers
 from regulars.stores.sqlite.rollups import DAY_US, HOUR_US
@@ -43,6 +45,20 @@ _GROUP_COLUMN: Final[dict[GroupBy, str]] = {
     "key": "key_id",
 }
 _OTHER_ID: Final = -1
+_NEVER: Final = 1 << 62
+_FIRST_SEEN: Final = f"""
+WITH asked (id, name) AS MATERIALIZED (
+    SELECT end_user.id, name FROM json_each(:users) AS wanted CROSS JOIN end_user
+    ON name = wanted.value AND account_id = (SELECT id FROM name WHERE text = :account)
+),
+late (id, row) AS MATERIALIZED (
+    SELECT end_user_id, min(row) FROM tail CROSS JOIN generation USING (row) GROUP BY end_user_id
+)
+SELECT name, min(
+    ifnull((SELECT min(row) FROM by_user WHERE user_id = asked.id), {_NEVER}),
+    ifnull((SELECT row FROM late WHERE late.id = asked.id), {_NEVER})
+) FROM asked
+"""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -179,6 +195,13 @@ class SqliteReports:
     def run(self, query: ReportQuery) -> ReportResult:
         """Answer any question of `reports.definitions`."""
         return run_query(self._readers, query)
+
+    def first_seen(self, account: str, users: Sequence[str]) -> dict[str, int]:
+        """Return when each of these users was first seen, by a seek in `by_user` for each."""
+        values = {"account": account, "users": json.dumps(list(users))}
+        with self._readers.snapshot() as connection:
+            rows = connection.execute(_FIRST_SEEN, values).fetchall()
+        return {user: time_at(row) for user, row in rows if row < _NEVER}
 
 
 def _table(where: Filter, *, by_user: bool) -> Table:
