@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
+import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -14,6 +15,7 @@ from regulars.http.api import Api, Handler, error_response, with_key
 from regulars.http.catalog import list_endpoints, list_models
 from regulars.http.generations import get_generation, list_generations
 from regulars.http.keys import get_key
+from regulars.http.openapi import document
 from regulars.http.users import get_user, list_users
 from regulars.model.errors import CallerError, MethodNotAllowedError, NotFoundError
 
@@ -31,7 +33,9 @@ WITH_KEY: Final[dict[str, Callable[[Api], Handler]]] = {
     "/auth/key": get_key,
 }
 POST_WITH_KEY: Final[dict[str, Callable[[Api], Handler]]] = {"/analytics/query": post_query}
-OPEN: Final = frozenset({"/models", "/models/{model:path}/endpoints", "/healthz", "/readyz"})
+OPEN: Final = frozenset(
+    {"/models", "/models/{model:path}/endpoints", "/openapi.json", "/healthz", "/readyz"}
+)
 """Routes that answer without a key (the pages have their own login)."""
 
 
@@ -43,6 +47,11 @@ def api_routes(api: Api, *, ready: Callable[[], bool]) -> list[BaseRoute]:
 
     async def endpoints(request: Request) -> Response:
         return list_endpoints(api, request)
+
+    described = msgspec.json.encode(document())
+
+    async def openapi(_request: Request) -> Response:
+        return Response(described, media_type="application/json")
 
     async def healthz(_request: Request) -> Response:
         return JSONResponse({"status": "ok"})
@@ -62,6 +71,7 @@ def api_routes(api: Api, *, ready: Callable[[], bool]) -> list[BaseRoute]:
             for path, handler in POST_WITH_KEY.items()
         ]
         routes += [
+            Route(base + "/openapi.json", openapi),
             Route(base + "/models", models),
             Route(base + "/models/{model:path}/endpoints", endpoints),
         ]
