@@ -40,11 +40,10 @@ SPEED: Final = (
     "tokens_per_second",
 )
 """What is read from one user's own rows."""
-_DAY_US: Final = 86_400_000_000
 
 
 def list_users(api: Api) -> Handler:
-    """`GET /users` (management key): the last 30 days unless `from` or `to` say otherwise.
+    """`GET /users` (management key): the last 30 days, today with them, unless `from` or `to` say otherwise.
 
     `q` searches ids, `sort` takes any metric; requests that named nobody are left out.
     """
@@ -112,7 +111,8 @@ def _falls(order: str | None) -> bool:
 def _window(api: Api, span: query.Span) -> Window:
     begin = span.from_us
     if begin is None and span.to_us is None:
-        begin = int(api.now().timestamp() * 1_000_000) - DAYS_DEFAULT * _DAY_US
+        # From a midnight (UTC) on: whole days are kept added up, parts of one are not.
+        begin = query.completed_days(api.now(), count=DAYS_DEFAULT - 1).from_us
     return Window(begin or 0, ALWAYS_US if span.to_us is None else span.to_us)
 
 
