@@ -236,6 +236,29 @@ def test_activity_of_one_member_is_that_end_users(gateway: RunningGateway) -> No
     assert items[0].usage == pytest.approx(PROMPT_USD + COMPLETION_USD)
 
 
+def test_external_users_are_parsed_page_by_page(gateway: RunningGateway) -> None:
+    for user in ("cy", "ann", "bob", "ann"):
+        chat(gateway, user=user)
+    seen = [row.created_at_us / 1e6 for row in gateway.rows() if row.end_user == "ann"]
+
+    with client(gateway, gateway.management_key) as sdk:
+        page = sdk.external_users.list(limit=2)
+        rest = sdk.external_users.list(limit=2, offset=2)
+        one = sdk.external_users.list(user="cy")
+
+    assert page is not None
+    assert rest is not None
+    assert one is not None
+    assert [each.user for each in page.result.data] == ["ann", "bob"]
+    assert [each.user for each in rest.result.data] == ["cy"]
+    assert [each.user for each in one.result.data] == ["cy"]
+    assert (page.result.total_count, one.result.total_count) == (3, 1)
+    ann = page.result.data[0]
+    assert ann.is_active is True
+    times = [ann.created_at.timestamp(), ann.updated_at.timestamp()]
+    assert times == pytest.approx(seen, abs=0.001)
+
+
 # The SDK warns of the deprecated fields `rate_limit` and `is_provisioning_key`, which it needs.
 @pytest.mark.filterwarnings("ignore:.*DEPRECATED.*:DeprecationWarning")
 def test_the_key_itself_is_parsed(gateway: RunningGateway) -> None:

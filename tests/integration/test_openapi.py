@@ -74,6 +74,7 @@ GETS = [
     ("/activity", f"/activity?{ALWAYS}&group_by=outcome,streamed,workspace"),
     ("/activity", f"/activity?{ALWAYS}&group_by=app,finish_reason,routing_reason"),
     ("/analytics/meta", "/analytics/meta"),
+    ("/external-users", "/external-users"),
     ("/users", f"/users?{ALWAYS}"),
     ("/users", f"/users?{ALWAYS}&sort=ttft_p90"),
     ("/users/{user}", f"/users/hedy?{ALWAYS}"),

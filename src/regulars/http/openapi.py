@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from regulars import __version__
-from regulars.http import activity, generations, query, users
+from regulars.http import activity, external_users, generations, query, users
 from regulars.http.analytics import LIMIT_MOST
 from regulars.http.openapi_schemas import SCHEMAS, fields
 from regulars.reports.definitions import (
@@ -37,6 +37,8 @@ _PARAMETERS: Final[Mapping[str, tuple[Json, str]]] = {
         {"type": "string"},
         f"Split rows further, by one or several (commas between) of: {', '.join(activity.GROUPS)}.",
     ),
+    "offset": ({"type": "integer", "minimum": 0}, "So many are left out before the first."),
+    "include_inactive": ({"type": "string"}, "Changes nothing: everyone is active."),
     "limit": (
         {"type": "integer", "minimum": 1, "maximum": query.LIMIT_MAX},
         f"Items of a page; {query.LIMIT_DEFAULT} when absent.",
@@ -103,6 +105,11 @@ def _paths() -> Json:
             "get": _get("What a query may ask for", _data("AnalyticsMeta"), frozenset())
         },
         "/analytics/query": {"post": _query()},
+        "/external-users": {
+            "get": _get(
+                "Who has ever been named as a user", _ref("ExternalUsers"), external_users.PARAMS
+            )
+        },
         "/users": {"get": _get("End users by any metric", _page("User"), users.LIST_PARAMS)},
         "/users/{user}": {
             "get": _get("One end user in full", _data("UserInFull"), users.ONE_PARAMS, path="user")

@@ -222,6 +222,9 @@ _USER: Final = fields(
     # The metric that was sorted by comes with those that are always there.
     optional=set(_LISTED) - set(FIGURES),
 )
+_EXTERNAL_USER: Final = fields(
+    {"user": TEXT, "is_active": FLAG, "created_at": TEXT, "updated_at": TEXT}
+)
 _IN_FULL: Final = fields(
     {
         "user": TEXT,
@@ -294,6 +297,7 @@ SCHEMAS: Final[Json] = {
     "ActivityItem": _ACTIVITY,
     "AnalyticsMeta": _META,
     "AnalyticsAnswer": _ANSWER,
+    "ExternalUsers": fields({"data": array(_EXTERNAL_USER), "total_count": COUNT}),
     "User": _USER,
     "UserInFull": _IN_FULL,
     "Key": some_fields(

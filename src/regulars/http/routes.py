@@ -13,6 +13,7 @@ from regulars.http.activity import get_activity
 from regulars.http.analytics import get_meta, post_query
 from regulars.http.api import Api, Handler, error_response, with_key
 from regulars.http.catalog import list_endpoints, list_models
+from regulars.http.external_users import list_external_users
 from regulars.http.generations import get_generation, list_generations
 from regulars.http.keys import get_key
 from regulars.http.openapi import document
@@ -27,6 +28,7 @@ WITH_KEY: Final[dict[str, Callable[[Api], Handler]]] = {
     "/generations": list_generations,
     "/activity": get_activity,
     "/analytics/meta": get_meta,
+    "/external-users": list_external_users,
     "/users": list_users,
     "/users/{user:path}": get_user,
     "/key": get_key,
