@@ -13,8 +13,14 @@ from regulars.http.auth import Authenticator
 from regulars.http.errors import error_body, error_headers
 from regulars.model.caller import ApiKey
 from regulars.model.catalog import Catalog
-from regulars.model.errors import GatewayError, UnavailableError
-from regulars.stores.base import Reports, StoreError
+from regulars.model.errors import (
+    CallerError,
+    GatewayError,
+    RequestTimeoutError,
+    UnavailableError,
+)
+from regulars.reports.schema import ReportError
+from regulars.stores.base import Reports, StoreError, StoreTimeoutError
 
 Handler = Callable[[Request, ApiKey], Awaitable[Response]]
 
@@ -46,6 +52,10 @@ def with_key(api: Api, handler: Handler) -> Callable[[Request], Awaitable[Respon
             response = await handler(request, key)
         except GatewayError as error:
             response = error_response(error)
+        except ReportError as exc:
+            response = error_response(CallerError(str(exc)))
+        except StoreTimeoutError as exc:
+            response = error_response(RequestTimeoutError(str(exc)))
         except StoreError as exc:
             response = error_response(UnavailableError(f"the store cannot answer now: {exc}"))
         if not api.recording:

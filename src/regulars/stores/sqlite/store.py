@@ -6,6 +6,7 @@ from typing import Final
 
 from regulars.model.caller import ApiKey
 from regulars.model.generation import Generation
+from regulars.reports.schema import ReportQuery, ReportResult
 from regulars.stores.base import (
     ActivityRow,
     Difference,
@@ -129,6 +130,14 @@ class SqliteStore:
     ) -> list[SeriesPoint]:
         """See `stores.base.Reports`."""
         return self._reports.series(where, step=step, group_by=group_by, groups_max=groups_max)
+
+    def run(self, query: ReportQuery) -> ReportResult:
+        """See `stores.base.Reports`."""
+        return self._reports.run(query)
+
+    def first_seen(self, account: str, users: Sequence[str]) -> dict[str, int]:
+        """See `stores.base.Reports`."""
+        return self._reports.first_seen(account, users)
 
     def close(self) -> None:
         """Let go of the file; nobody may be using the store."""
