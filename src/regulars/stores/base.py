@@ -6,6 +6,7 @@ from typing import Literal, Protocol, runtime_checkable
 
 from regulars.model.caller import ApiKey
 from regulars.model.generation import Generation
+from regulars.reports.schema import ReportQuery, ReportResult
 from regulars.routing.sharing import Outbox, SharedLoads, SharedPlacement
 
 
@@ -208,4 +209,13 @@ class Reports(Protocol):
         self, where: Filter, *, step: Step, group_by: GroupBy, groups_max: int
     ) -> list[SeriesPoint]:
         """Per bucket and group; groups beyond the top `groups_max` by cost fold into `Other`."""
+        ...
+
+    def run(self, query: ReportQuery) -> ReportResult:
+        """Answer any question of `reports.definitions`.
+
+        Raises:
+            ReportError: the question is wrong; the message says what to change.
+            StoreTimeoutError: it takes too long; a shorter time range may do.
+        """
         ...
