@@ -1,6 +1,6 @@
 """The roles a store can play, as protocols. A store may play just one."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
@@ -217,5 +217,19 @@ class Reports(Protocol):
         Raises:
             ReportError: the question is wrong; the message says what to change.
             StoreTimeoutError: it takes too long; a shorter time range may do.
+        """
+        ...
+
+
+class Scans(Protocol):
+    """Reads every row of a question, however many: for exports. Blocking; call in a thread."""
+
+    def scan(self, where: Filter) -> Iterator[list[Generation]]:
+        """Yield pages, newest first, without a snapshot between them; close it when leaving early.
+
+        Rows that come meanwhile behind the place reached are not seen: give `where` an end.
+
+        Raises:
+            StoreError: a page cannot be read; those before stay right.
         """
         ...

@@ -16,12 +16,18 @@ from regulars.stores.base import (
     UserRow,
 )
 from regulars.stores.sqlite.names import texts_of
-from regulars.stores.sqlite.places import bound
-from regulars.stores.sqlite.query import SUMS, conditions, ranking, some_users, source, user_column
+from regulars.stores.sqlite.query import (
+    SUMS,
+    page_query,
+    page_values,
+    ranking,
+    some_users,
+    source,
+)
 from regulars.stores.sqlite.readers import Readers
 from regulars.stores.sqlite.rollups import DAY_US, HOUR_US
 from regulars.stores.sqlite.rows import SELECTED, decode_all, find
-from regulars.stores.sqlite.slices import ROWS, Table
+from regulars.stores.sqlite.slices import Table
 
 ROWS_MAX: Final = 100_000
 """No answer is longer, whatever limit was asked for."""
@@ -68,13 +74,13 @@ class SqliteReports:
             last = None if before is None else find(connection, before)
             if before is not None and last is None:
                 return [], None
-            values = _row_values(where) | {"limit": limit + 1, "last": last}
+            values = page_values(where) | {"limit": limit + 1, "last": last}
             found: list[tuple[Any, ...]] = []
             tables: tuple[Table, ...] = (
                 ("generation",) if where.user is None else ("by_user", "tail")
             )
             for table in tables:
-                found += connection.execute(_page(where, last, table), values).fetchall()
+                found += connection.execute(page_query(where, last, table), values).fetchall()
             # A row is folded or not, so none comes twice; its number is its first column.
             found = sorted(found, reverse=True)[: limit + 1]
             page = decode_all(connection, found)
@@ -191,37 +197,6 @@ def _series_table(where: Filter, step: Step, group_by: GroupBy) -> Table:
     if step == "minute" or (step == "hour" and table == "daily"):
         return "generation"
     return table
-
-
-def _page(where: Filter, last: int | None, table: Table) -> str:
-    wanted = [*conditions(where, user_column=user_column(table)), *_row_times(where, last)]
-    return (
-        f"SELECT {SELECTED} FROM {ROWS[table]} WHERE {' AND '.join(wanted)} "
-        "ORDER BY row DESC LIMIT :limit"
-    )
-
-
-def _row_times(where: Filter, last: int | None) -> list[str]:
-    found: list[str] = []
-    if where.from_us is not None:
-        found.append("row >= :from_row")
-    if where.to_us is not None:
-        found.append("row < :to_row")
-    if last is not None:
-        found.append("row < :last")
-    return found
-
-
-def _row_values(where: Filter) -> dict[str, Any]:
-    return {
-        "account": where.account,
-        "user": where.user,
-        "model": where.model,
-        "provider": where.provider,
-        "key": where.key_hash,
-        "from_row": None if where.from_us is None else bound(where.from_us),
-        "to_row": None if where.to_us is None else bound(where.to_us),
-    }
 
 
 def _bounded(limit: int) -> int:
