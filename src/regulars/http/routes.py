@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute, Route
 from regulars.http.activity import get_activity
 from regulars.http.api import Api, Handler, error_response, with_key
 from regulars.http.catalog import list_endpoints, list_models
+from regulars.http.export import get_export
 from regulars.http.generations import get_generation, list_generations
 from regulars.http.keys import get_key
 from regulars.model.errors import CallerError, MethodNotAllowedError, NotFoundError
@@ -22,6 +23,7 @@ WITH_KEY: Final[dict[str, Callable[[Api], Handler]]] = {
     "/generation": get_generation,
     "/generations": list_generations,
     "/activity": get_activity,
+    "/activity/export": get_export,
     "/key": get_key,
     "/auth/key": get_key,
 }

@@ -1,6 +1,6 @@
 """The roles a store can play, as protocols. A store may play just one."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
@@ -224,7 +224,7 @@ class Reports(Protocol):
 class Scans(Protocol):
     """Reads every row of a question, however many: for exports. Blocking; call in a thread."""
 
-    def scan(self, where: Filter) -> Iterator[list[Generation]]:
+    def scan(self, where: Filter) -> Generator[list[Generation]]:
         """Yield pages, newest first, without a snapshot between them; close it when leaving early.
 
         Rows that come meanwhile behind the place reached are not seen: give `where` an end.

@@ -210,7 +210,7 @@ class Decoder:
     def _learned(
         self, table: str, known: dict[int | None, str | None], wanted: set[int | None]
     ) -> dict[int | None, str | None]:
-        missing = wanted - known.keys()
+        missing = {number for number in wanted if number not in known}
         if missing:
             if len(known) > TEXTS_KEPT_MAX:
                 known.clear()

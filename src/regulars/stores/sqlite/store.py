@@ -1,6 +1,6 @@
 """Opening a store by its URL, and the one value that plays all its roles."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -117,7 +117,7 @@ class SqliteStore:
         """See `stores.base.Reports`."""
         return self._reports.series(where, step=step, group_by=group_by, groups_max=groups_max)
 
-    def scan(self, where: Filter) -> Iterator[list[Generation]]:
+    def scan(self, where: Filter) -> Generator[list[Generation]]:
         """See `stores.base.Scans`."""
         return scan(self.path, where)
 
