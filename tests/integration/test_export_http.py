@@ -124,9 +124,7 @@ def test_nothing_found_is_a_whole_file_of_no_rows(gateway: RunningGateway, forma
 def test_a_day_begins_and_ends_where_the_time_zone_has_it(
     gateway: RunningGateway, rows: list[Generation]
 ) -> None:
-    got = rows_of(
-        gateway.get(f"{PATH}?time_zone=Asia/Kolkata&from=2026-09-10&to=2026-09-10").body
-    )
+    got = rows_of(gateway.get(f"{PATH}?time_zone=Asia/Kolkata&from=2026-09-10&to=2026-09-10").body)
 
     begin_us = 1_788_978_600_000_000  # 2026-09-09 18:30 UTC
     inside = [row for row in rows if begin_us <= row.created_at_us < begin_us + 86_400_000_000]
@@ -136,8 +134,6 @@ def test_a_day_begins_and_ends_where_the_time_zone_has_it(
     ]
     assert {row["created_at"][:10] for row in got} == {"2026-09-10"}
     assert {row["created_at"][-6:] for row in got} == {"+05:30"}
-
-
 
 
 @pytest.mark.parametrize(

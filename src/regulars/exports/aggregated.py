@@ -6,8 +6,8 @@ from typing import Final
 
 from regulars.exports.table import Column, Kind, Row
 from regulars.reports.definitions import DIMENSIONS, METRICS
-from regulars.reports.schema import LIMIT_MAX, TIME, ReportQuery, Unit
-from regulars.stores.base import Reports, StoreTimeoutError
+from regulars.reports.schema import LIMIT_MAX, TIME, Condition, ReportQuery, Unit
+from regulars.stores.base import Filter, Reports, StoreTimeoutError
 
 DEFAULT_METRICS: Final = (
     "requests",
@@ -53,6 +53,19 @@ def report_rows(reports: Reports, query: ReportQuery) -> Iterator[tuple[Row, ...
         if answer.next is None or query.limit < LIMIT_MAX:
             return
         query = replace(query, cursor=answer.next)
+
+
+def conditions(where: Filter) -> tuple[Condition, ...]:
+    """Say a filter in the words of reports; its times are the window's."""
+    found = {
+        "user": where.user,
+        "model": where.model,
+        "provider": where.provider,
+        "key": where.key_hash,
+    }
+    return tuple(
+        Condition(name, "eq", (value,)) for name, value in found.items() if value is not None
+    )
 
 
 def _kind(name: str) -> Kind:

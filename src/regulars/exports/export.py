@@ -67,7 +67,7 @@ def export_pieces(source: Source, query: ExportQuery) -> Generator[bytes]:
     if query.format == "pdf":
         from regulars.exports.pdf_file import pdf_file  # noqa: PLC0415 - pulls in an optional package
 
-        yield pdf_file(source, query)
+        yield pdf_file(source, query.where, query.about())
         return
     with closing(_pages(source, query)) as pages:
         columns = COLUMNS if query.report is None else report_columns(query.report)

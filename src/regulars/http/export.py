@@ -11,7 +11,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 from typing_extensions import override
 
-from regulars.exports.aggregated import DEFAULT_METRICS
+from regulars.exports.aggregated import DEFAULT_METRICS, conditions
 from regulars.exports.clock import zone_of
 from regulars.exports.export import (
     FORMATS,
@@ -30,7 +30,6 @@ from regulars.model.errors import CallerError, UnavailableError
 from regulars.reports.definitions import check
 from regulars.reports.schema import (
     LIMIT_MAX,
-    Condition,
     Order,
     ReportError,
     ReportQuery,
@@ -132,19 +131,6 @@ def _report(params: Mapping[str, str], where: Filter, zone: str) -> ReportQuery 
     except ReportError as exc:
         raise CallerError(str(exc)) from exc
     return wanted
-
-
-def conditions(where: Filter) -> tuple[Condition, ...]:
-    """Say a filter in the words of reports; its times are the window's."""
-    found = {
-        "user": where.user,
-        "model": where.model,
-        "provider": where.provider,
-        "key": where.key_hash,
-    }
-    return tuple(
-        Condition(name, "eq", (value,)) for name, value in found.items() if value is not None
-    )
 
 
 def _names(params: Mapping[str, str], name: str) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from regulars.model.generation import Generation
+from regulars.reports.schema import ReportQuery, ReportResult
 from regulars.stores.base import (
     ActivityRow,
     Filter,
@@ -27,6 +28,7 @@ from regulars.stores.sqlite.query import (
 from regulars.stores.sqlite.readers import Readers
 from regulars.stores.sqlite.rollups import DAY_US, HOUR_US
 from regulars.stores.sqlite.rows import SELECTED, decode_all, find
+from regulars.stores.sqlite.run import run_query
 from regulars.stores.sqlite.slices import Table
 
 ROWS_MAX: Final = 100_000
@@ -179,6 +181,10 @@ class SqliteReports:
             )
             for row in rows
         ]
+
+    def run(self, query: ReportQuery) -> ReportResult:
+        """Answer any question of `reports.definitions`."""
+        return run_query(self._readers, query)
 
 
 def _table(where: Filter, *, by_user: bool) -> Table:

@@ -6,6 +6,7 @@ from typing import Final
 
 from regulars.model.caller import ApiKey
 from regulars.model.generation import Generation
+from regulars.reports.schema import ReportQuery, ReportResult
 from regulars.stores.base import (
     ActivityRow,
     Difference,
@@ -120,6 +121,10 @@ class SqliteStore:
     def scan(self, where: Filter) -> Generator[list[Generation]]:
         """See `stores.base.Scans`."""
         return scan(self.path, where)
+
+    def run(self, query: ReportQuery) -> ReportResult:
+        """See `stores.base.Reports`."""
+        return self._reports.run(query)
 
     def close(self) -> None:
         """Let go of the file; nobody may be using the store."""
