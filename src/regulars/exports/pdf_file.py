@@ -21,6 +21,7 @@ from regulars.reports.schema import Step
 from regulars.stores.base import Filter, Reports
 
 NAME_CHARS_MAX: Final = 90
+BREAK_EVERY_CHARS: Final = 10
 NOBODY: Final = "(none named)"
 _TEMPLATE: Final = "report.typ"
 _TIME_WORDS: Final[dict[Step, str]] = {
@@ -131,7 +132,11 @@ def _cells(name: str, figures: dict[str, int]) -> list[str]:
 
 def _short(text: str, *, chars_max: int = NAME_CHARS_MAX) -> str:
     plain = "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)
-    return plain if len(plain) <= chars_max else f"{plain[: chars_max - 1]}…"
+    cut = plain if len(plain) <= chars_max else f"{plain[: chars_max - 1]}…"
+    # A long word may be broken anywhere, or it would run over the next column.
+    return "\N{ZERO WIDTH SPACE}".join(
+        cut[at : at + BREAK_EVERY_CHARS] for at in range(0, len(cut), BREAK_EVERY_CHARS)
+    )
 
 
 def _count(value: int) -> str:
