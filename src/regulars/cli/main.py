@@ -12,6 +12,7 @@ from regulars.cli.export import export
 from regulars.cli.generation import generation
 from regulars.cli.keys import keys
 from regulars.cli.ledger import ledger
+from regulars.cli.reports import reports
 from regulars.cli.routing import routing
 from regulars.cli.serve import serve
 from regulars.cli.simulate import simulate
@@ -54,6 +55,7 @@ app.command()(tail)
 app.command()(export)
 app.add_typer(users, name="users")
 app.add_typer(keys, name="keys")
+app.add_typer(reports, name="reports")
 app.add_typer(routing, name="routing")
 app.add_typer(ledger, name="ledger")
 

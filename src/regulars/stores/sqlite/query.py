@@ -111,8 +111,13 @@ def page_query(where: Filter, last: int | None, table: Table) -> str:
     )
 
 
-def page_values(where: Filter) -> dict[str, Any]:
-    """Return what a page's SELECT binds, but for `last` and `limit`."""
+def page_values(where: Filter, last: int | None) -> dict[str, Any]:
+    """Return what a page's SELECT binds, but for `limit`."""
+    ends = [
+        end
+        for end in (None if where.to_us is None else bound(where.to_us), last)
+        if end is not None
+    ]
     return {
         "account": where.account,
         "user": where.user,
@@ -120,7 +125,7 @@ def page_values(where: Filter) -> dict[str, Any]:
         "provider": where.provider,
         "key": where.key_hash,
         "from_row": None if where.from_us is None else bound(where.from_us),
-        "to_row": None if where.to_us is None else bound(where.to_us),
+        "to_row": min(ends, default=None),
     }
 
 
@@ -163,10 +168,9 @@ def _row_times(where: Filter, last: int | None) -> list[str]:
     found: list[str] = []
     if where.from_us is not None:
         found.append("row >= :from_row")
-    if where.to_us is not None:
+    # One bound at each end: of two SQLite seeks by one and walks over all that the other leaves out.
+    if where.to_us is not None or last is not None:
         found.append("row < :to_row")
-    if last is not None:
-        found.append("row < :last")
     return found
 
 

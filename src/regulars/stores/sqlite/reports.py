@@ -76,7 +76,7 @@ class SqliteReports:
             last = None if before is None else find(connection, before)
             if before is not None and last is None:
                 return [], None
-            values = page_values(where) | {"limit": limit + 1, "last": last}
+            values = page_values(where, last) | {"limit": limit + 1}
             found: list[tuple[Any, ...]] = []
             tables: tuple[Table, ...] = (
                 ("generation",) if where.user is None else ("by_user", "tail")

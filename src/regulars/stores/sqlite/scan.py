@@ -33,11 +33,12 @@ def scan(
         decoder: Decoder | None = None
         last: int | None = None
         while True:
-            values = page_values(where) | {"limit": PAGE_ROWS, "last": last}
+            queries = [page_query(where, last, table) for table in tables]
+            values = page_values(where, last) | {"limit": PAGE_ROWS}
             # One connection is lent and given back, so the decoder's is always the same.
             with readers.snapshot() as connection:
                 decoder = decoder or Decoder(connection)
-                found = _page(connection, where, tables, values)
+                found = _page(connection, queries, values)
                 page = decoder.page(found)
             if page:
                 yield page
@@ -47,12 +48,12 @@ def scan(
 
 
 def _page(
-    connection: sqlite3.Connection, where: Filter, tables: tuple[Table, ...], values: dict[str, Any]
+    connection: sqlite3.Connection, queries: list[str], values: dict[str, Any]
 ) -> list[tuple[Any, ...]]:
     found: list[tuple[Any, ...]] = []
-    for table in tables:
-        found += connection.execute(page_query(where, values["last"], table), values).fetchall()
-    if len(tables) > 1:
+    for query in queries:
+        found += connection.execute(query, values).fetchall()
+    if len(queries) > 1:
         # A row is folded or not, so none comes twice; its number is its first column.
         found.sort(reverse=True)
     return found[:PAGE_ROWS]
