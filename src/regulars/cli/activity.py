@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Annotated, Any, Final
 
-import msgspec
 import typer
 
 from regulars.cli.answers import (
@@ -13,6 +12,7 @@ from regulars.cli.answers import (
     Params,
     UrlOption,
     answers,
+    json_text,
     report,
 )
 from regulars.cli.filters import (
@@ -116,7 +116,7 @@ def show(
     if not found["by_model"]:
         raise failed(f"end user {user[:80]!r} made no request in the last {since}")
     if as_json:
-        typer.echo(msgspec.json.encode({"user": user, **found}).decode())
+        typer.echo(json_text({"user": user, **found}))
         return
     for name, metrics in (("total", figures), ("by_model", METRICS), ("by_day", METRICS)):
         _show(found[name], metrics, as_json=False)
@@ -137,7 +137,7 @@ def _first(metrics: str) -> str:
 
 def _show(rows: list[dict[str, Any]], metrics: str, *, as_json: bool) -> None:
     if as_json:
-        typer.echo(msgspec.json.encode({"data": rows}).decode())
+        typer.echo(json_text({"data": rows}))
         return
     if not rows:
         typer.echo("nothing found: no request in that time fits", err=True)

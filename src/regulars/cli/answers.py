@@ -38,6 +38,11 @@ KeyEnvOption = Annotated[
 Params = Mapping[str, str]
 
 
+def json_text(value: Any) -> str:
+    """Write JSON, decimals as the exact numbers they are."""
+    return msgspec.json.Encoder(decimal_format="number").encode(value).decode()
+
+
 class RefusedError(Exception):
     """The question was refused; the message is for the person who asked."""
 

@@ -8,7 +8,15 @@ from typing import Annotated, Any, Final
 import msgspec
 import typer
 
-from regulars.cli.answers import KEY_VARIABLE, Answers, KeyEnvOption, Params, UrlOption, answers
+from regulars.cli.answers import (
+    KEY_VARIABLE,
+    Answers,
+    KeyEnvOption,
+    Params,
+    UrlOption,
+    answers,
+    json_text,
+)
 from regulars.cli.filters import KeyOption, ModelOption, ProviderOption, UserOption, params
 from regulars.cli.generation import shown
 from regulars.cli.options import ConfigOption, JsonOption
@@ -85,7 +93,7 @@ def _newest(source: Answers, asked: Params, *, pages_max: int) -> Iterator[list[
 
 def _print(rows: list[dict[str, Any]], *, as_json: bool) -> None:
     for row in rows:
-        typer.echo(msgspec.json.encode(row).decode() if as_json else _line(row))
+        typer.echo(json_text(row) if as_json else _line(row))
 
 
 def _line(row: dict[str, Any]) -> str:
