@@ -6,8 +6,11 @@ import json
 import socket
 import time
 from collections.abc import Generator
+from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from threading import Event
+from zoneinfo import ZoneInfo
 
 import pytest
 from msgspec.structs import replace
@@ -15,6 +18,7 @@ from msgspec.structs import replace
 from fakes.provider import ScriptedProvider
 from fakes.running_gateway import RunningGateway, running_gateway
 from fakes.sample_ledger import HOSTILE_IDS, hostile_rows, sample_keys, sample_rows
+from regulars.exports.csv_file import harmless
 from regulars.http.export import EXPORTS_MAX
 from regulars.model.generation import Generation
 from regulars.stores.sqlite import open_store
@@ -155,6 +159,28 @@ def test_what_cannot_be_exported_is_refused_by_name(
 
     assert got.status == 400
     assert named in got.json["error"]["message"]
+
+
+def test_a_report_by_user_and_local_day_adds_up_to_the_rows(
+    gateway: RunningGateway, rows: list[Generation]
+) -> None:
+    asked = "group_by=user&granularity=day&time_zone=Asia/Kolkata&metrics=requests,cost"
+    got = rows_of(gateway.get(f"{PATH}?{asked}&from=2026-08-01&to=2026-09-30").body)
+
+    truth: dict[tuple[str, str], tuple[int, int]] = {}
+    for row in rows:
+        day = (
+            f"{datetime.fromtimestamp(row.created_at_us / 1e6, ZoneInfo('Asia/Kolkata')):%Y-%m-%d}"
+        )
+        requests, cost = truth.get((day, harmless(row.end_user or "")), (0, 0))
+        cost += 0 if row.cost is None else row.cost.total
+        truth[day, harmless(row.end_user or "")] = (requests + 1, cost)
+    found = {
+        (row["time"][:10], row["user"]): (int(row["requests"]), int(Decimal(row["cost"]) * 10**9))
+        for row in got
+    }
+    assert found == truth
+    assert {row["time"][10:] for row in got} == {" 00:00:00.000+05:30"}
 
 
 def test_an_inference_key_may_not_export(gateway: RunningGateway) -> None:

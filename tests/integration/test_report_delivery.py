@@ -54,7 +54,7 @@ def listening(hook: Hook) -> Generator[Hook]:
             self.send_header("content-length", "0")
             self.end_headers()
 
-        def log_message(self, *_: object) -> None:
+        def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -145,7 +145,7 @@ def test_of_several_workers_one_delivers(
         runners[0].run_due()
         clock.now_s += DAY_S
         with ThreadPoolExecutor(4) as pool:
-            list(pool.map(lambda each: each.run_due(), runners))
+            list(pool.map(ReportRunner.run_due, runners))
         for each in books:
             each.close()
 
