@@ -13,8 +13,14 @@ from regulars.http.auth import Authenticator
 from regulars.http.errors import error_body, error_headers
 from regulars.model.caller import ApiKey
 from regulars.model.catalog import Catalog
-from regulars.model.errors import GatewayError, UnavailableError
-from regulars.stores.base import Reports, StoreError
+from regulars.model.errors import (
+    CallerError,
+    GatewayError,
+    RequestTimeoutError,
+    UnavailableError,
+)
+from regulars.reports.schema import ReportError
+from regulars.stores.base import Reports, StoreError, StoreTimeoutError
 
 Handler = Callable[[Request, ApiKey], Awaitable[Response]]
 
@@ -44,6 +50,10 @@ def with_key(api: Api, handler: Handler) -> Callable[[Request], Awaitable[Respon
             return await handler(request, key)
         except GatewayError as error:
             return error_response(error)
+        except ReportError as exc:
+            return error_response(CallerError(str(exc)))
+        except StoreTimeoutError as exc:
+            return error_response(RequestTimeoutError(str(exc)))
         except StoreError as exc:
             return error_response(UnavailableError(f"the store cannot answer now: {exc}"))
 

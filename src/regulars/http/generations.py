@@ -1,5 +1,7 @@
 """GET /generation and /generations: single requests, looked up and listed."""
 
+from typing import Final
+
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
@@ -11,7 +13,7 @@ from regulars.model.errors import CallerError, ForbiddenError, NotFoundError
 from regulars.stores.base import Filter
 from regulars.wire.views import generation_view
 
-_LIST_PARAMS = frozenset(
+LIST_PARAMS: Final = frozenset(
     {"user", "model", "provider", "api_key_hash", "from", "to", "limit", "cursor"}
 )
 
@@ -42,7 +44,7 @@ def list_generations(api: Api) -> Handler:
 
     async def handle(request: Request, key: ApiKey) -> Response:
         params = request.query_params
-        query.only(params, _LIST_PARAMS)
+        query.only(params, LIST_PARAMS)
         span = query.span(params)
         own = None if key.role is Role.MANAGEMENT else key.hash
         asked = query.text(params, "api_key_hash")

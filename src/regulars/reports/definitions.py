@@ -26,6 +26,8 @@ from regulars.reports.schema import (
 
 STEPS: Final[tuple[Step, ...]] = get_args(Step)
 OPERATORS: Final[tuple[Operator, ...]] = get_args(Operator)
+STEPS_BY_NAME: Final = MappingProxyType[str, Step]({each: each for each in STEPS})
+OPERATORS_BY_NAME: Final = MappingProxyType[str, Operator]({each: each for each in OPERATORS})
 
 _DIMENSIONS: Final = (
     Dimension("user", "End user", "The request's `user`.", "external_user"),
@@ -132,6 +134,14 @@ _METRICS: Final = (
 
 DIMENSIONS: Final = MappingProxyType({each.name: each for each in _DIMENSIONS})
 METRICS: Final = MappingProxyType({each.name: each for each in _METRICS})
+
+METRIC_NAMES: Final = MappingProxyType(
+    {name: each.name for each in _METRICS for name in (*each.openrouter, each.name)}
+)
+"""Every name a metric is called by, OpenRouter's too → its own."""
+DIMENSION_NAMES: Final = MappingProxyType(
+    {name: each.name for each in _DIMENSIONS for name in (each.openrouter, each.name) if name}
+)
 
 
 def check(query: ReportQuery) -> None:

@@ -20,7 +20,7 @@ TIME: Final = "time"
 """The column of a bucket's start, there when a query has a step: microseconds since 1970."""
 
 LIMIT_MAX: Final = 100_000
-DIMENSIONS_MAX: Final = 4
+DIMENSIONS_MAX: Final = 6
 CONDITIONS_MAX: Final = 20
 VALUES_MAX: Final = 1000
 BUCKETS_MAX: Final = 10_000

@@ -220,6 +220,10 @@ class Reports(Protocol):
         """
         ...
 
+    def first_seen(self, account: str, users: Sequence[str]) -> dict[str, int]:
+        """Return when each end user's first kept generation was accepted; strangers are left out."""
+        ...
+
 
 class Scans(Protocol):
     """Reads every row of a question, however many: for exports. Blocking; call in a thread."""

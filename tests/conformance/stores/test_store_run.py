@@ -93,7 +93,7 @@ def conditions(draw: st.DrawFn) -> Condition:
 @st.composite
 def questions(draw: st.DrawFn, zone: str, centre_us: int) -> ReportQuery:
     """Draw a question about the days around a moment."""
-    step = draw(st.sampled_from([None, None, "minute", "hour", "day", "week", "month"]))
+    step = draw(st.sampled_from((None, *definitions.STEPS)))
     # Minutes only of some hours: their number is bounded.
     hours = 20 if step == "minute" else 80
     ends = sorted(

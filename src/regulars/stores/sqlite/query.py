@@ -10,7 +10,6 @@ from regulars.stores.base import Filter
 from regulars.stores.sqlite.names import NOBODY_ID
 from regulars.stores.sqlite.places import PLACE_BITS, bound
 from regulars.stores.sqlite.rollups import ROW_SUMS
-from regulars.stores.sqlite.rows import SELECTED
 from regulars.stores.sqlite.schema import SUM_COLUMNS
 from regulars.stores.sqlite.slices import ROWS, TIME_COLUMN, UNIT_US, Slice, Table, slices
 
@@ -102,33 +101,6 @@ def user_column(table: Table) -> str:
     return "user_id" if table == "by_user" else "end_user_id"
 
 
-def page_query(where: Filter, last: int | None, table: Table) -> str:
-    """Return the SELECT of a page of rows, newest first; `last` is the row it goes on after."""
-    wanted = [*conditions(where, user_column=user_column(table)), *_row_times(where, last)]
-    return (
-        f"SELECT {SELECTED} FROM {ROWS[table]} WHERE {' AND '.join(wanted)} "
-        "ORDER BY row DESC LIMIT :limit"
-    )
-
-
-def page_values(where: Filter, last: int | None) -> dict[str, Any]:
-    """Return what a page's SELECT binds, but for `limit`."""
-    ends = [
-        end
-        for end in (None if where.to_us is None else bound(where.to_us), last)
-        if end is not None
-    ]
-    return {
-        "account": where.account,
-        "user": where.user,
-        "model": where.model,
-        "provider": where.provider,
-        "key": where.key_hash,
-        "from_row": None if where.from_us is None else bound(where.from_us),
-        "to_row": min(ends, default=None),
-    }
-
-
 def _select(where: Filter, part: Slice, number: int, asked: _Wanted) -> str:
     groups, bucket_us = asked.groups, asked.bucket_us
     rows = part.table in ROWS
@@ -161,16 +133,6 @@ def _times(where: Filter, part: Slice, number: int) -> list[str]:
     found = [limit for limit in (start, end) if limit is not None]
     if part.table not in ROWS and where.user is not None:
         found.append(_each_unit(part.table, column, number))
-    return found
-
-
-def _row_times(where: Filter, last: int | None) -> list[str]:
-    found: list[str] = []
-    if where.from_us is not None:
-        found.append("row >= :from_row")
-    # One bound at each end: of two SQLite seeks by one and walks over all that the other leaves out.
-    if where.to_us is not None or last is not None:
-        found.append("row < :to_row")
     return found
 
 

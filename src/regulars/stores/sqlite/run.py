@@ -17,6 +17,7 @@ from regulars.reports.schema import (
     ReportError,
     ReportQuery,
     ReportResult,
+    Step,
     Value,
     Window,
 )
@@ -25,13 +26,21 @@ from regulars.stores.sqlite.columns import PLACES, code, meaning
 from regulars.stores.sqlite.compile import Wheres, compile_query, sort_terms
 from regulars.stores.sqlite.names import NOBODY_ID, texts_of
 from regulars.stores.sqlite.readers import Readers
-from regulars.stores.sqlite.rollups import HOUR_US
+from regulars.stores.sqlite.rollups import BLOCK_DAYS, DAY_US, HOUR_US
 
 CURSOR_CHARS_MAX: Final = 4000
 UNKNOWN_ID: Final = -1
 RANKED_MAX: Final = 1000
 """Up to so many people are ranked by one figure first and asked for the others afterwards."""
 
+_CLAMP_US: Final[dict[Step | None, int]] = {
+    None: BLOCK_DAYS * DAY_US,
+    "minute": HOUR_US,
+    "hour": HOUR_US,
+    "day": DAY_US,
+    "week": DAY_US,
+    "month": DAY_US,
+}
 _TEXT: Final = {
     "user": "ifnull((SELECT name FROM end_user WHERE id = :group), '')",
     "word": "ifnull((SELECT text FROM name WHERE id = :group), '')",
@@ -44,7 +53,7 @@ def run_query(readers: Readers, query: ReportQuery) -> ReportResult:
     zone = zone_named(query.zone)
     with readers.snapshot() as connection:
         account = _account(connection, query.account)
-        window = _clamped(connection, account, query.window)
+        window = _clamped(connection, account, query)
         if window is None:
             spans: list[Bucket] = []
         elif query.step is None:
@@ -108,9 +117,10 @@ def _account(connection: sqlite3.Connection, account: str) -> int:
 
 
 def _clamped(
-    connection: sqlite3.Connection, account: int, window: Window
+    connection: sqlite3.Connection, account: int, query: ReportQuery
 ) -> tuple[int, int] | None:
     """Return the window's part in which the account has rows; None where it has none."""
+    window, unit_us = query.window, _CLAMP_US[query.step]
     ends = connection.execute(
         "SELECT (SELECT min(hour) FROM hourly WHERE account_id = :account), "
         "(SELECT max(hour) FROM hourly WHERE account_id = :account)",
@@ -118,7 +128,9 @@ def _clamped(
     ).fetchone()
     if ends[0] is None:
         return None
-    begin, end = ends[0] * HOUR_US, (ends[1] + 1) * HOUR_US
+    # Out to whole units of the rollups: past the first and the last row nothing is to be read.
+    begin = ends[0] * HOUR_US // unit_us * unit_us
+    end = ((ends[1] + 1) * HOUR_US + unit_us - 1) // unit_us * unit_us
     if window.from_us is not None:
         begin = max(begin, window.from_us)
     if window.to_us is not None:

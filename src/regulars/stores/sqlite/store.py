@@ -126,6 +126,10 @@ class SqliteStore:
         """See `stores.base.Reports`."""
         return self._reports.run(query)
 
+    def first_seen(self, account: str, users: Sequence[str]) -> dict[str, int]:
+        """See `stores.base.Reports`."""
+        return self._reports.first_seen(account, users)
+
     def close(self) -> None:
         """Let go of the file; nobody may be using the store."""
         self._ledger.close()
