@@ -144,8 +144,8 @@ def test_a_day_begins_and_ends_where_the_time_zone_has_it(
     ("params", "named"),
     [
         ("format=xls", "format: 'xls' is not known; known: csv, jsonl, parquet, pdf"),
-        ("time_zone=Mars/Olympus", "time_zone: 'Mars/Olympus' is not known"),
-        ("time_zone=../../etc/passwd", "time_zone: '../../etc/passwd' is not known"),
+        ("time_zone=Mars/Olympus", "time zone: 'Mars/Olympus' is not known"),
+        ("time_zone=../../etc/passwd", "time zone: '../../etc/passwd' is not known"),
         ("usr=ann", "'usr' is not known here"),
         ("group_by=shoe_size", "dimensions: 'shoe_size' is not known"),
         ("metrics=sums", "metrics: 'sums' is not known"),

@@ -7,8 +7,9 @@ import pytest
 
 from regulars.config.settings import Period
 from regulars.delivery.schedule import last_due, next_due, told_period
-from regulars.exports.clock import clock, zone_of
+from regulars.exports.clock import clock
 from regulars.exports.csv_file import harmless
+from regulars.reports.windows import zone_named
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -57,7 +58,7 @@ def test_the_hour_that_comes_twice_is_told_apart_by_its_offset() -> None:
 
 def test_an_unknown_zone_is_named() -> None:
     with pytest.raises(ValueError, match="'Mars' is not known"):
-        zone_of("Mars")
+        zone_named("Mars")
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ reports = typer.Typer(help="Scheduled reports and their deliveries.", no_args_is
 def list_reports(*, as_json: JsonOption = False, config: ConfigOption = None) -> None:
     """Show the scheduled reports and when each is due next."""
     from regulars.delivery.schedule import next_due
-    from regulars.exports.clock import zone_of
+    from regulars.reports.windows import zone_named
 
     found = [
         {
@@ -34,7 +34,7 @@ def list_reports(*, as_json: JsonOption = False, config: ConfigOption = None) ->
             "period": each.period,
             "format": each.format,
             "target": each.target,
-            "next_due": next_due(each.cron, datetime.now(zone_of(each.time_zone))).isoformat(),
+            "next_due": next_due(each.cron, datetime.now(zone_named(each.time_zone))).isoformat(),
         }
         for each in load_local_or_exit(config).reports
     ]
@@ -93,9 +93,9 @@ def run(
     from regulars.delivery.deliver import Means, deliver
     from regulars.delivery.schedule import last_due
     from regulars.delivery.webhook import WebhookError
-    from regulars.exports.clock import zone_of
     from regulars.exports.missing import ExportError
     from regulars.reports.schema import ReportError
+    from regulars.reports.windows import zone_named
 
     known = {each.name: each for each in load_local_or_exit(config).reports}
     if name not in known:
@@ -110,7 +110,7 @@ def run(
 
     with opened_store(config) as store:
         means = Means(store, ACCOUNT, time.time, pause)
-        due = last_due(report.cron, datetime.now(zone_of(report.time_zone)))
+        due = last_due(report.cron, datetime.now(zone_named(report.time_zone)))
         try:
             done = deliver(means, report, due)
         except (ExportError, ReportError, WebhookError, OSError) as error:

@@ -17,10 +17,10 @@ from regulars.config.settings import ReportSettings
 from regulars.delivery.deliver import Means, StoppedError, deliver
 from regulars.delivery.schedule import last_due, next_due
 from regulars.delivery.webhook import WebhookError
-from regulars.exports.clock import zone_of
 from regulars.exports.export import Source
 from regulars.exports.missing import ExportError
 from regulars.reports.schema import ReportError
+from regulars.reports.windows import zone_named
 from regulars.stores.base import Deliveries, Delivery, StoreError
 
 LOOK_MAX_S: Final = 30.0
@@ -117,7 +117,7 @@ class ReportRunner:
 
 
 def _at(seconds: float, report: ReportSettings) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC).astimezone(zone_of(report.time_zone))
+    return datetime.fromtimestamp(seconds, UTC).astimezone(zone_named(report.time_zone))
 
 
 def _lost_before(now_us: int) -> int:

@@ -1,25 +1,14 @@
 """Writing moments in a time zone."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime
 from functools import lru_cache
 from typing import Final
-from zoneinfo import ZoneInfo
+
+from regulars.reports.windows import zone_named
 
 MINUTE_US: Final = 60_000_000
 _MINUTES_KEPT: Final = 4096
-
-
-def zone_of(name: str) -> tzinfo:
-    """Return a time zone by its IANA name; raises ValueError that names it."""
-    if name == "UTC":
-        return UTC
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError) as exc:
-        raise ValueError(
-            f"time_zone: {name[:60]!r} is not known; write it like Europe/Berlin"
-        ) from exc
 
 
 def clock(zone: str, *, between: str = " ") -> Callable[[int], str]:
@@ -28,7 +17,7 @@ def clock(zone: str, *, between: str = " ") -> Callable[[int], str]:
     Other zones than UTC put their offset behind it, or the hour that comes twice in autumn could
     not be told apart.
     """
-    where = zone_of(zone)
+    where = zone_named(zone)
 
     # Offsets change at whole minutes, and neighbours mostly share theirs.
     @lru_cache(maxsize=_MINUTES_KEPT)

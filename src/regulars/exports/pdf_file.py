@@ -12,12 +12,13 @@ from typing import Any, Final
 
 import msgspec
 
-from regulars.exports.clock import clock, zone_of
+from regulars.exports.clock import clock
 from regulars.exports.missing import needs
 from regulars.exports.summary import Breakdown, Summary, summary
 from regulars.exports.table import About
 from regulars.model.money import NANOUSD_PER_USD
 from regulars.reports.schema import Step
+from regulars.reports.windows import zone_named
 from regulars.stores.base import Filter, Reports
 
 NAME_CHARS_MAX: Final = 90
@@ -82,7 +83,7 @@ def _document(found: Summary, about: About) -> dict[str, Any]:
 
 
 def _bars(found: Summary, zone: str) -> list[dict[str, Any]]:
-    where, words = zone_of(zone), _TIME_WORDS[found.step]
+    where, words = zone_named(zone), _TIME_WORDS[found.step]
     most = max((line.figures["cost"] for line in found.course), default=0)
     return [
         {

@@ -12,7 +12,6 @@ from starlette.types import Receive, Scope, Send
 from typing_extensions import override
 
 from regulars.exports.aggregated import DEFAULT_METRICS, conditions
-from regulars.exports.clock import zone_of
 from regulars.exports.export import (
     FORMATS,
     MEDIA_TYPES,
@@ -36,6 +35,7 @@ from regulars.reports.schema import (
     Step,
     Window,
 )
+from regulars.reports.windows import zone_named
 from regulars.stores.base import Filter
 
 EXPORTS_MAX: Final = 2
@@ -87,7 +87,7 @@ def read_export(
         raise CallerError(f"format: {format_[:40]!r} is not known; known: {', '.join(FORMATS)}")
     zone = query.text(params, "time_zone") or "UTC"
     try:
-        span = query.span(params, zone=zone_of(zone))
+        span = query.span(params, zone=zone_named(zone))
     except ValueError as exc:
         raise CallerError(str(exc)) from exc
     now_us = query.microseconds(now)
