@@ -1,5 +1,6 @@
 """Composition root: settings → store → gateway → ASGI application, its start and its drain."""
 
+import asyncio
 import gc
 import logging
 import random
@@ -17,6 +18,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from regulars import __version__
 from regulars.config.settings import Settings
+from regulars.delivery.runner import ReportRunner
 from regulars.gateway.relay import Relay
 from regulars.gateway.routes import endpoint_routes
 from regulars.gateway.sharing import RoutingExchange
@@ -46,6 +48,7 @@ from regulars.routing.plan import Planner
 from regulars.routing.sharing import Sharing
 from regulars.routing.warmhrw import Router
 from regulars.stores.sqlite import SqliteStore, open_store
+from regulars.stores.sqlite.deliveries import SqliteDeliveries, deliveries_path
 from regulars.stores.sqlite.shared_routing import SqliteSharedRouting, shared_routing_path
 from regulars.upstream.client import Upstream
 from regulars.web.deps import WebDeps
@@ -208,6 +211,16 @@ def _build(settings: Settings) -> App:
     return app
 
 
+def report_runner(settings: Settings, store: SqliteStore) -> ReportRunner:
+    """Put together what delivers the scheduled reports."""
+    return ReportRunner(
+        settings.reports,
+        source=store,
+        deliveries=SqliteDeliveries(deliveries_path(store.path)),
+        account=ACCOUNT,
+    )
+
+
 def _planner(settings: Settings) -> Planner:
     router = Router(
         floor=settings.routing.floor,
@@ -263,6 +276,7 @@ class _Gateway:
         self._writer = writer
         self._relay = relay
         self._others = others
+        self._reports = report_runner(settings, store) if settings.reports else None
         self._running = False
 
     def is_ready(self) -> bool:
@@ -276,6 +290,8 @@ class _Gateway:
         if self._others is not None:
             await self._others.start()
         _calm_garbage_collection()
+        if self._reports is not None:
+            self._reports.start()
         self._running = True
         try:
             yield
@@ -288,6 +304,8 @@ class _Gateway:
             log.warning("drain_cut requests=%d", self._relay.in_flight)
         if self._others is not None:
             await self._others.stop()
+        if self._reports is not None:
+            await asyncio.to_thread(self._reports.stop)
         left = await self._writer.drain(LEDGER_DRAIN_S)
         if left:
             log.error("drain_spooled rows=%d", left)

@@ -93,10 +93,9 @@ def test_a_list_by_model_seeks_its_hours_and_only_their_rows(tmp_path: Path) -> 
         "model": "meta/llama",
         "from_row": 1,
         "to_row": 2,
-        "last": 3,
         "limit": 10,
     }
-    query = page_query(where, "generation", ("from_row", "to_row", "last"), values)
+    query = page_query(where, "generation", values)
 
     hours = plan(store.path, hours_query(where), values | {"from_hour": 0, "to_hour": 1})
     rows = plan(store.path, query, values)

@@ -5,19 +5,23 @@ from typing import Annotated
 import typer
 
 from regulars import __version__
+from regulars.cli.activity import activity, users
 from regulars.cli.check import check
 from regulars.cli.demo import demo
+from regulars.cli.export import export
+from regulars.cli.generation import generation
 from regulars.cli.keys import keys
 from regulars.cli.ledger import ledger
+from regulars.cli.reports import reports
 from regulars.cli.routing import routing
 from regulars.cli.serve import serve
 from regulars.cli.simulate import simulate
+from regulars.cli.tail import tail
 
 app = typer.Typer(
     name="regulars",
     help="The LLM gateway that knows your regulars: sticky routing and an exact ledger by user.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 
@@ -45,7 +49,13 @@ app.command()(serve)
 app.command()(demo)
 app.command()(check)
 app.command()(simulate)
+app.command()(activity)
+app.command()(generation)
+app.command()(tail)
+app.command()(export)
+app.add_typer(users, name="users")
 app.add_typer(keys, name="keys")
+app.add_typer(reports, name="reports")
 app.add_typer(routing, name="routing")
 app.add_typer(ledger, name="ledger")
 

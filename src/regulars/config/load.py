@@ -21,16 +21,19 @@ from regulars.config.schema import (
     ModelTable,
     PriceTable,
     ProviderTable,
+    ReportTable,
     SharedTable,
     TimesTable,
 )
 from regulars.config.settings import (
     LedgerSettings,
+    ReportSettings,
     RoutingSettings,
     ServerSettings,
     Settings,
     StoreSettings,
     UpstreamSettings,
+    WebhookSettings,
 )
 from regulars.config.sources import Merged, Sources, home, merge
 from regulars.model.catalog import (
@@ -111,15 +114,41 @@ def _settings(file: File, merged: Merged, sources: Sources, catalog: Catalog) ->
         upstream=UpstreamSettings(**file.upstream.model_dump(exclude=set(TimesTable.model_fields))),
         ledger=LedgerSettings(**file.ledger.model_dump()),
         routing=RoutingSettings(**file.routing.model_dump()),
+        reports=tuple(_report(table, merged, sources) for table in file.reports),
     )
+
+
+def _report(table: ReportTable, merged: Merged, sources: Sources) -> ReportSettings:
+    folder, url, variable = table.folder, table.webhook, table.secret_env
+    return ReportSettings(
+        name=table.name,
+        cron=table.cron,
+        time_zone=table.time_zone,
+        period=table.period,
+        format=table.format,
+        group_by=tuple(table.group_by),
+        metrics=tuple(table.metrics),
+        user=table.user,
+        model=table.model,
+        provider=table.provider,
+        folder=None if folder is None else _folder(merged, sources) / Path(folder).expanduser(),
+        webhook=None
+        if url is None or variable is None
+        else WebhookSettings(
+            url, sources.env.get(variable, "").strip(), table.attempts_max, table.retry_s
+        ),
+    )
+
+
+def _folder(merged: Merged, sources: Sources) -> Path:
+    return sources.folder if merged.file is None else merged.file.parent
 
 
 def _store_url(file: File, merged: Merged, sources: Sources) -> str:
     url = file.store.url
     if url is None:
         return f"{_SQLITE}{home(sources.env, sources.folder) / 'regulars.db'}"
-    folder = sources.folder if merged.file is None else merged.file.parent
-    return f"{_SQLITE}{folder / Path(url.removeprefix(_SQLITE)).expanduser()}"
+    return f"{_SQLITE}{_folder(merged, sources) / Path(url.removeprefix(_SQLITE)).expanduser()}"
 
 
 def _catalog(file: File, env: Mapping[str, str], prices: Prices) -> Catalog:

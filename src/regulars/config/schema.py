@@ -5,10 +5,13 @@ environment (a provider's name, a variable) is judged in `references.py`.
 """
 
 import re
+from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
+from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from cronsim import CronSim, CronSimError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from regulars.model.catalog import CacheKeyRule, EndUserField
@@ -80,6 +83,24 @@ def _store_url(value: str) -> str:
     scheme, separator, rest = value.partition(":///")
     if scheme not in STORE_SCHEMES or not separator or not rest:
         raise _refuse("not a store this version knows", 'write it like "sqlite:///regulars.db"')
+    return value
+
+
+def _cron(value: str) -> str:
+    try:
+        CronSim(value, datetime.now(UTC))
+    except CronSimError:
+        raise _refuse(
+            "not a cron expression", 'five fields, like "0 6 * * 1" for Mondays at six'
+        ) from None
+    return value
+
+
+def _time_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError):
+        raise _refuse("not a time zone known here", 'write it like "Europe/Berlin"') from None
     return value
 
 
@@ -346,6 +367,53 @@ class ModelTable(Table):
     )
 
 
+class ReportTable(Table):
+    """One scheduled report: when, what, and where to."""
+
+    name: Slug = Field(description="Names its files and deliveries.")
+    cron: Annotated[str, AfterValidator(_cron)] = Field(
+        description="When it is due: minute, hour, day, month, weekday."
+    )
+    time_zone: Annotated[str, AfterValidator(_time_zone)] = Field(
+        "UTC", description="Of the schedule, of days and of times in the file."
+    )
+    period: Literal["hour", "day", "week", "month"] = Field(
+        "day", description="What it tells of: the whole one before it is due."
+    )
+    format: Literal["csv", "jsonl", "parquet", "pdf"] = Field("csv", description="Of the file.")
+    group_by: Annotated[list[str], Field(max_length=4)] = Field(
+        default_factory=list[str], description="Dimensions, like `user`; absent: every request."
+    )
+    metrics: Annotated[list[str], Field(max_length=40)] = Field(
+        default_factory=list[str], description="Figures of each group; absent: the usual ones."
+    )
+    user: str | None = Field(None, max_length=512, description="Only this end user.")
+    model: str | None = Field(None, max_length=512, description="Only this model.")
+    provider: str | None = Field(None, max_length=512, description="Only this provider, by name.")
+    folder: str | None = Field(
+        None, min_length=1, description="Where its files go, relative to this file."
+    )
+    webhook: Annotated[str, AfterValidator(_http_url)] | None = Field(
+        None, description="The address its files are sent to."
+    )
+    secret_env: Annotated[str, AfterValidator(_variable)] | None = Field(
+        None, description="The environment variable that holds the webhook's signing secret."
+    )
+    attempts_max: int = Field(5, ge=1, le=20, description="How often the webhook is tried.")
+    retry_s: Seconds = Field(1.0, description="Before the second try; then four times as long.")
+
+    @model_validator(mode="after")
+    def _goes_somewhere(self) -> Self:
+        if (self.folder is None) == (self.webhook is None):
+            raise _refuse("goes nowhere, or to two places", "give it a folder or a webhook")
+        if (self.webhook is None) != (self.secret_env is None):
+            raise _refuse(
+                "a webhook and its secret_env belong together",
+                "name the variable that holds the secret; leave both away for a folder",
+            )
+        return self
+
+
 class File(Table):
     """All of `regulars.toml`."""
 
@@ -361,6 +429,9 @@ class File(Table):
     )
     models: dict[ModelId, ModelTable] = Field(
         default_factory=dict[str, ModelTable], max_length=10_000, description="By id."
+    )
+    reports: list[ReportTable] = Field(
+        default_factory=list[ReportTable], max_length=100, description="Scheduled reports."
     )
 
 

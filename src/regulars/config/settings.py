@@ -4,7 +4,9 @@
 """
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from regulars.model.catalog import Catalog
 
@@ -91,6 +93,45 @@ class StoreSettings:
     url: str
 
 
+Period = Literal["hour", "day", "week", "month"]
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookSettings:
+    """Where a report is sent, and the secret that signs it; pauses in seconds."""
+
+    url: str
+    secret: str = field(repr=False)
+    attempts_max: int = 5
+    retry_s: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportSettings:
+    """One scheduled report; it goes to a folder or to a webhook."""
+
+    name: str
+    cron: str
+    time_zone: str = "UTC"
+    period: Period = "day"
+    format: Literal["csv", "jsonl", "parquet", "pdf"] = "csv"
+    group_by: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
+    user: str | None = None
+    model: str | None = None
+    provider: str | None = None
+    folder: Path | None = None
+    webhook: WebhookSettings | None = None
+
+    @property
+    def target(self) -> str:
+        """Name where it goes, without what an address may hold of secrets."""
+        if self.webhook is None:
+            return str(self.folder)
+        parts = urlsplit(self.webhook.url)
+        return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}"
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Everything, after file, environment and discovery."""
@@ -101,3 +142,4 @@ class Settings:
     upstream: UpstreamSettings = field(default_factory=UpstreamSettings)
     ledger: LedgerSettings = field(default_factory=LedgerSettings)
     routing: RoutingSettings = field(default_factory=RoutingSettings)
+    reports: tuple[ReportSettings, ...] = ()

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from regulars import __version__
-from regulars.http import activity, external_users, generations, query, users
+from regulars.exports.export import FORMATS
+from regulars.http import activity, export, external_users, generations, query, users
 from regulars.http.analytics import LIMIT_MOST
 from regulars.http.openapi_schemas import SCHEMAS, fields
 from regulars.reports.definitions import (
@@ -19,6 +20,7 @@ from regulars.reports.definitions import (
     OPERATORS,
     STEPS,
 )
+from regulars.reports.schema import LIMIT_MAX
 
 Json = dict[str, Any]
 
@@ -49,6 +51,16 @@ _PARAMETERS: Final[Mapping[str, tuple[Json, str]]] = {
     "order": ({"type": "string", "enum": ["asc", "desc"]}, "`desc` when absent."),
     "time_zone": ({"type": "string"}, "The IANA time zone days are cut in; UTC when absent."),
 }  # fmt: skip
+
+_EXPORT_PARAMETERS: Final[Mapping[str, tuple[Json, str]]] = {
+    "format": ({"type": "string", "enum": list(FORMATS)}, "`csv` when absent."),
+    "group_by": ({"type": "string"}, "Rows of a report by these dimensions, commas between."),
+    "metrics": ({"type": "string"}, "The report's figures, commas between."),
+    "granularity": ({"type": "string", "enum": list(STEPS)}, "Group the report by time too."),
+    "order_by": ({"type": "string"}, "The figure to sort the report by, greatest first."),
+    "limit": ({"type": "integer", "minimum": 1, "maximum": LIMIT_MAX}, "The report's first rows."),
+    "bare": ({"type": "string", "enum": ["true", "false"]}, "No words about the file itself."),
+}
 
 _PATH_PARAMETERS: Final[Mapping[str, str]] = {
     "user": "The end user's id, percent-encoded; it may hold anything.",
@@ -101,6 +113,7 @@ def _paths() -> Json:
                 activity.PARAMS,
             )
         },
+        "/activity/export": {"get": _export()},
         "/analytics/meta": {
             "get": _get("What a query may ask for", _data("AnalyticsMeta"), frozenset())
         },
@@ -166,6 +179,22 @@ def _get(
             }
         )
     return {"summary": summary, "parameters": described, "responses": _responses(answer)}
+
+
+def _export() -> Json:
+    known = {**_PARAMETERS, **_EXPORT_PARAMETERS}
+    media = ("text/csv", "application/jsonl", "application/vnd.apache.parquet", "application/pdf")
+    answers = _responses({"type": "string"}, media[0])
+    answers["200"]["content"] |= {name: {"schema": {"type": "string"}} for name in media}
+    return {
+        "summary": "Every request, or any report, as a file",
+        "parameters": [
+            {"name": name, "in": "query", "required": False, "schema": schema, "description": words}
+            for name in sorted(export.PARAMS)
+            for schema, words in [known[name]]
+        ],
+        "responses": answers,
+    }
 
 
 def _open(operation: Json) -> Json:

@@ -13,6 +13,7 @@ from regulars.http.activity import get_activity
 from regulars.http.analytics import get_meta, post_query
 from regulars.http.api import Api, Handler, error_response, with_key
 from regulars.http.catalog import list_endpoints, list_models
+from regulars.http.export import get_export
 from regulars.http.external_users import list_external_users
 from regulars.http.generations import get_generation, list_generations
 from regulars.http.keys import get_key
@@ -27,6 +28,7 @@ WITH_KEY: Final[dict[str, Callable[[Api], Handler]]] = {
     "/generation": get_generation,
     "/generations": list_generations,
     "/activity": get_activity,
+    "/activity/export": get_export,
     "/analytics/meta": get_meta,
     "/external-users": list_external_users,
     "/users": list_users,

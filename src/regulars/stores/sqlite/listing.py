@@ -25,7 +25,7 @@ def newest(
     connection: sqlite3.Connection, where: Filter, *, last: int | None, limit: int
 ) -> list[Row]:
     """Return up to `limit` rows by SELECTED, from before the row number `last`."""
-    values = _values(where) | {"last": last, "limit": limit}
+    values = _values(where, last) | {"limit": limit}
     if where.user is not None:
         # A row is folded or not, so none comes twice; its number is its first column.
         both = [row for table in _PEOPLE for row in _rows(connection, where, table, values)]
@@ -44,7 +44,7 @@ def _by_hours(connection: sqlite3.Connection, where: Filter, values: dict[str, A
             "to_row": _least(bound((hour + 1) * HOUR_US), values["to_row"]),
             "limit": limit - len(found),
         }
-        query = page_query(where, "generation", ("from_row", "to_row", "last"), values | within)
+        query = page_query(where, "generation", values | within)
         found += connection.execute(query, values | within).fetchall()
         if len(found) >= limit:
             break
@@ -57,11 +57,12 @@ def hours_query(where: Filter) -> str:
     return f"SELECT DISTINCT hour FROM hourly WHERE {' AND '.join(wanted)} ORDER BY hour DESC"
 
 
-def page_query(where: Filter, table: Table, bounds: tuple[str, ...], values: dict[str, Any]) -> str:
+def page_query(where: Filter, table: Table, values: dict[str, Any]) -> str:
     """Return the query for rows of one table; bounds without a value are left out."""
-    tests = {"from_row": "row >= :from_row", "to_row": "row < :to_row", "last": "row < :last"}
+    # One bound at each end: of two SQLite seeks by one and walks over all the other leaves out.
+    tests = {"from_row": "row >= :from_row", "to_row": "row < :to_row"}
     wanted = conditions(where, user_column=user_column(table))
-    wanted += [tests[name] for name in bounds if values[name] is not None]
+    wanted += [test for name, test in tests.items() if values[name] is not None]
     return (
         f"SELECT {SELECTED} FROM {ROWS[table]} WHERE {' AND '.join(wanted)} "
         "ORDER BY row DESC LIMIT :limit"
@@ -71,11 +72,11 @@ def page_query(where: Filter, table: Table, bounds: tuple[str, ...], values: dic
 def _rows(
     connection: sqlite3.Connection, where: Filter, table: Table, values: dict[str, Any]
 ) -> list[Row]:
-    query = page_query(where, table, ("from_row", "to_row", "last"), values)
-    return connection.execute(query, values).fetchall()
+    return connection.execute(page_query(where, table, values), values).fetchall()
 
 
-def _values(where: Filter) -> dict[str, Any]:
+def _values(where: Filter, last: int | None) -> dict[str, Any]:
+    past = None if where.to_us is None else bound(where.to_us)
     return {
         "account": where.account,
         "user": where.user,
@@ -83,16 +84,15 @@ def _values(where: Filter) -> dict[str, Any]:
         "provider": where.provider,
         "key": where.key_hash,
         "from_row": None if where.from_us is None else bound(where.from_us),
-        "to_row": None if where.to_us is None else bound(where.to_us),
+        "to_row": past if last is None else _least(last, past),
     }
 
 
 def _hour_values(values: dict[str, Any]) -> dict[str, int]:
-    first, past, last = values["from_row"], values["to_row"], values["last"]
-    ends = [time_at(row) // HOUR_US for row in (past, last) if row is not None]
+    first, past = values["from_row"], values["to_row"]
     return {
         "from_hour": 0 if first is None else time_at(first) // HOUR_US,
-        "to_hour": min(ends, default=1 << 40),
+        "to_hour": 1 << 40 if past is None else time_at(past) // HOUR_US,
     }
 
 

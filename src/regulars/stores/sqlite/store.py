@@ -1,6 +1,6 @@
 """Opening a store by its URL, and the one value that plays all its roles."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -27,13 +27,14 @@ from regulars.stores.sqlite.ledger import SqliteLedger
 from regulars.stores.sqlite.migrate import prepare
 from regulars.stores.sqlite.readers import QUERY_TIME_MAX_S, Readers
 from regulars.stores.sqlite.reports import SqliteReports
+from regulars.stores.sqlite.scan import scan
 from regulars.stores.sqlite.verify import count_rows, verify
 
 URL_SCHEME: Final = "sqlite:///"
 
 
 class SqliteStore:
-    """One file in all roles: `Ledger`, `Keys` and `Reports` of `stores.base`."""
+    """One file in all roles: `Ledger`, `Keys`, `Reports` and `Scans` of `stores.base`."""
 
     def __init__(self, path: Path, *, query_time_max_s: float = QUERY_TIME_MAX_S) -> None:
         self.path = path
@@ -130,6 +131,10 @@ class SqliteStore:
     ) -> list[SeriesPoint]:
         """See `stores.base.Reports`."""
         return self._reports.series(where, step=step, group_by=group_by, groups_max=groups_max)
+
+    def scan(self, where: Filter) -> Generator[list[Generation]]:
+        """See `stores.base.Scans`."""
+        return scan(self.path, where)
 
     def run(self, query: ReportQuery) -> ReportResult:
         """See `stores.base.Reports`."""
