@@ -15,10 +15,13 @@ from bench.children import SEARCH_PATH, Children, free_port
 from bench.errors import BenchError
 from bench.fuzz import run_fuzz
 from bench.gateway import install, start_gateway
+from bench.large import run_large
 from bench.machine import describe, pick_cores, raise_open_files
 from bench.nginx import start_nginx
+from bench.open_streams import run_open_streams
 from bench.options import Options, parse
 from bench.report import print_table, write_results
+from bench.routed import run_routed
 from bench.soak import MINUTES, QUICK_MINUTES, run_soak
 from bench.stage import Stage
 from bench.startup import run_startup
@@ -64,6 +67,11 @@ def _run(options: Options) -> list[str]:
 
 
 def _measure(stage: Stage) -> None:
+    if "routing" in stage.options.sections:
+        print("routing", flush=True)
+        run_routed(stage)
+    if stage.options.sections == ("routing",):
+        return
     children, measured = stage.children, stage.cores.measured
     start_origin(children, port=stage.origin_port, core=stage.cores.other)
     installation = install(
@@ -86,6 +94,12 @@ def _measure(stage: Stage) -> None:
     if "streams" in stage.options.sections:
         print("streams", flush=True)
         run_streamed(stage, gateway, nginx)
+    if "open" in stage.options.sections:
+        print("open streams", flush=True)
+        run_open_streams(stage, gateway, nginx)
+    if "large" in stage.options.sections:
+        print("large bodies", flush=True)
+        run_large(stage, gateway, nginx)
     if "fuzz" in stage.options.sections:
         print("malformed requests", flush=True)
         run_fuzz(stage)

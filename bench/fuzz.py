@@ -26,8 +26,8 @@ HEALTH_EVERY = 500
 SETTLE_S = 15.0
 STEADY_S = 4.0
 """Longer than the fuzzed gateway's own timeouts."""
-GROWTH_MB_MAX = 48.0
-"""After the first tenth. The store's page cache alone fills up to 33 MB as the ledger grows."""
+GROWTH_MB_MAX = 30.0
+"""After the first tenth."""
 FAULTS_SHOWN = 10
 
 TIMEOUTS = "header_timeout_s = 1\nbody_timeout_s = 1\nwrite_stall_timeout_s = 2\n"

@@ -7,9 +7,9 @@ from pathlib import Path
 from bench.errors import BenchError
 from bench.streams import ROOT, Pace
 
-SECTIONS = ("whole", "streams", "start")
-LONG_SECTIONS = ("fuzz", "soak")
-"""Only in the long form, or asked for by name: they find faults and measure nothing."""
+SECTIONS = ("whole", "streams", "start", "routing")
+LONG_SECTIONS = ("open", "large", "fuzz", "soak")
+"""Only in the long form, or asked for by name."""
 
 CHUNKS = 100
 DESCRIPTION = "CPU of the gateway and of nginx passing the same bytes, in one run."
@@ -47,14 +47,16 @@ def parse(arguments: list[str] | None = None) -> Options:
     parser.add_argument(
         "--long", action="store_true", help="5,000 open streams, 1 MB bodies, fuzz, soak"
     )
-    parser.add_argument("--write", action="store_true", help="write bench/RESULTS.md")
+    parser.add_argument(
+        "--write", action="store_true", help="write the rows measured into bench/RESULTS.md"
+    )
     parser.add_argument("--only", choices=SECTIONS + LONG_SECTIONS, help="one section")
     parser.add_argument(
         "--source", type=Path, default=ROOT / "src", help="the gateway's tree, to compare versions"
     )
     given = parser.parse_args(arguments)
-    if given.write and (given.quick or given.only):
-        raise BenchError("--write keeps whole, full runs: leave out --quick and --only")
+    if given.write and given.quick:
+        raise BenchError("--write keeps full measurements: leave out --quick")
     if not (given.source / "regulars").is_dir():
         raise BenchError(f"--source {str(given.source)!r} holds no package `regulars`")
     seconds = float(given.seconds or (1 if given.quick else 5))

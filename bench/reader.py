@@ -46,6 +46,7 @@ class Result:
     first_p99_ms: float = 0.0
     gap_p50_ms: float = 0.0
     gap_p99_ms: float = 0.0
+    gap_max_ms: float = 0.0
     complaints: list[str] = field(default_factory=list[str])
 
 
@@ -89,6 +90,7 @@ class Board:
             first_p99_ms=percentile(self.first, 0.99) * 1e3,
             gap_p50_ms=percentile(self.gaps, 0.50) * 1e3,
             gap_p99_ms=percentile(self.gaps, 0.99) * 1e3,
+            gap_max_ms=max(self.gaps, default=0.0) * 1e3,
             complaints=self.complaints,
         )
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 HEADINGS = ("what", "gateway", "nginx", "ratio", "bar", "verdict", "note")
+WRITTEN = (*HEADINGS, "measured")
 RESULTS = Path(__file__).resolve().parent / "RESULTS.md"
 
 
@@ -58,13 +59,18 @@ def print_table(rows: Sequence[Row]) -> None:
         print("  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)))
 
 
-def write_results(rows: Sequence[Row], *, machine: Sequence[str], settings: str) -> Path:
-    """Write RESULTS.md anew."""
-    table = [HEADINGS, ("---",) * len(HEADINGS), *(_cells(row) for row in rows)]
+def write_results(
+    rows: Sequence[Row], *, machine: Sequence[str], settings: str, path: Path = RESULTS
+) -> Path:
+    """Put the rows into RESULTS.md; those not measured now stay as they are."""
+    today = f"{datetime.now(UTC):%Y-%m-%d}"
+    kept = _written_rows(path)
+    kept.update({row.what: (*_cells(row), today) for row in rows})
+    table = [WRITTEN, ("---",) * len(WRITTEN), *kept.values()]
     lines = [
         "# What Regulars costs beside nginx",
         "",
-        f"Written by `make bench` with `--write` on {datetime.now(UTC):%Y-%m-%d}; {settings}.",
+        f"Written by `make bench` with `--write`, last on {today}: {settings}.",
         "CPU is utime + stime of all processes of the proxy; figures are medians (least-most).",
         "",
         *(f"- {line}" for line in machine),
@@ -72,8 +78,15 @@ def write_results(rows: Sequence[Row], *, machine: Sequence[str], settings: str)
         *(f"| {' | '.join(line)} |" for line in table),
         "",
     ]
-    RESULTS.write_text("\n".join(lines))
-    return RESULTS
+    path.write_text("\n".join(lines))
+    return path
+
+
+def _written_rows(path: Path) -> dict[str, tuple[str, ...]]:
+    if not path.exists():
+        return {}
+    lines = [line[2:-2].split(" | ") for line in path.read_text().splitlines() if line[:2] == "| "]
+    return {cells[0]: tuple(cells) for cells in lines[2:] if len(cells) == len(WRITTEN)}
 
 
 def _cells(row: Row) -> tuple[str, ...]:

@@ -1,15 +1,20 @@
 """What a routing decision costs, on the router object as the gateway calls it.
 
-Run alone: `python -m bench.routing`, in a quiet moment.
+CPU time, since other processes share the machine. `python -m bench.routing [--quick]` prints it
+and the replays of `replays.py` as JSON.
 """
 
 import json
+import sys
+import time
 import timeit
 import tracemalloc
 from collections.abc import Callable
+from dataclasses import asdict
 from decimal import Decimal
 from itertools import cycle
 
+from bench.replays import replays
 from regulars.model.catalog import Endpoint, Provider
 from regulars.model.money import Price
 from regulars.model.tokens import Usage
@@ -63,7 +68,7 @@ def busy_router(lineup: tuple[Endpoint, ...]) -> tuple[Router, list[StickyKeys]]
 
 def microseconds(call: Callable[[], object]) -> float:
     """Time one call: the best of several rounds, which is what a quiet machine does."""
-    best = min(timeit.repeat(call, number=ROUNDS, repeat=REPEATS))
+    best = min(timeit.repeat(call, timer=time.process_time, number=ROUNDS, repeat=REPEATS))
     return round(best / ROUNDS * 1e6, 2)
 
 
@@ -112,13 +117,15 @@ def memory_mb(count: int = MEMORY_KEYS) -> float:
 
 
 def main() -> None:
-    """Measure and print JSON."""
+    """Measure and print JSON; `--quick` leaves out what takes more than seconds."""
+    quick = "--quick" in sys.argv[1:]
     measured = {
         "endpoints_8": decisions(8),
         "endpoints_8_weighted": decisions(8, even=False),
         "endpoints_64": decisions(64),
         "endpoints_64_weighted": decisions(64, even=False),
-        "memory_mb_1m_keys": memory_mb(),
+        "memory_mb_1m_keys": None if quick else memory_mb(),
+        "replays": [asdict(figure) for figure in replays(quick=quick)],
     }
     print(json.dumps(measured, indent=2))
 

@@ -1,10 +1,8 @@
-"""Rows of streams: CPU a chunk, time added to the first chunk, memory of an open stream."""
+"""Rows of streams: CPU a chunk, time added to the first chunk."""
 
 import statistics
 from collections.abc import Callable, Sequence
-from functools import partial
 
-from bench import cpu
 from bench.reader import Result
 from bench.report import Bar, Row
 from bench.stage import Stage, measure
@@ -18,7 +16,6 @@ SHORTEST_INTERVAL_S = 0.004
 CLUMPED_INTERVALS = 2.0
 """A p99 gap of more intervals: somebody else had the cores, or the proxy was saturated. Chunks
 then come several at a time and look cheap, and waits are not the proxy's own."""
-OPEN_STREAMS = 5000
 
 
 def run_streamed(stage: Stage, gateway: Target, nginx: Target) -> None:
@@ -29,15 +26,13 @@ def run_streamed(stage: Stage, gateway: Target, nginx: Target) -> None:
         results: list[Result] = []
         for _ in range(stage.options.repeats):
             for target, figures in zip((gateway, nginx), costs, strict=True):
-                spent_us, result = _cost_us(stage, target, pace)
+                spent_us, result = cost_of_chunk_us(stage, target, pace)
                 figures.append(spent_us)
                 results.append(result)
         cost_us = cost_us or statistics.median(costs[0])
         what = f"streamed chunk, {pace.streams} streams"
         stage.add(Row(what, "us", costs[0], costs[1], BAR, _note(pace, results)))
     _first_chunk(stage, gateway, nginx, cost_us)
-    if stage.options.long:
-        _open_streams(stage, gateway, nginx)
 
 
 def _first_chunk(stage: Stage, gateway: Target, nginx: Target, cost_us: float) -> None:
@@ -45,7 +40,7 @@ def _first_chunk(stage: Stage, gateway: Target, nginx: Target, cost_us: float) -
     results: tuple[list[Result], list[Result]] = ([], [])
     for _ in range(stage.options.repeats):
         for target, kept in zip((gateway, nginx), results, strict=True):
-            kept.append(_cost_us(stage, target, pace)[1])
+            kept.append(cost_of_chunk_us(stage, target, pace)[1])
     for share, through in (
         ("p50", [[result.first_p50_ms for result in kept] for kept in results]),
         ("p99", [[result.first_p99_ms for result in kept] for kept in results]),
@@ -63,27 +58,10 @@ def _half_load(pace: Pace, cost_us: float) -> Pace:
     return Pace(streams, pace.chunks, interval_s=round(interval_s, 3), seconds=pace.seconds)
 
 
-def _open_streams(stage: Stage, gateway: Target, nginx: Target) -> None:
-    # Twelve seconds of stream, opened within ten: all are open for two.
-    pace = Pace(OPEN_STREAMS, chunks=12, interval_s=1.0, seconds=10.0)
-    growth: list[list[float]] = []
-    for target in (gateway, nginx):
-        before = cpu.largest_memory(target.pid)
-        seen: list[cpu.Memory] = []
-        look = partial(_look, target.pid, seen)
-        _cost_us(stage, target, pace, when_open=look)
-        growth.append([(seen[0].pss_mb - before.pss_mb) * 1024 / OPEN_STREAMS])
-    note = "growth of PSS with 5,000 streams open, measured once"
-    stage.add(Row("memory of an open stream", "KB", growth[0], growth[1], note=note))
-
-
-def _look(pid: int, seen: list[cpu.Memory]) -> None:
-    seen.append(cpu.largest_memory(pid))
-
-
-def _cost_us(
+def cost_of_chunk_us(
     stage: Stage, target: Target, pace: Pace, *, when_open: Callable[[], None] | None = None
 ) -> tuple[float, Result]:
+    """Read streams through one target: CPU a chunk, and what the reader saw."""
     set_pace(stage.origin_port, pace)
     result, spent_s = measure(
         stage,
@@ -99,7 +77,7 @@ def _cost_us(
         f"  {target.name}: {cost_us:.1f} us of CPU a chunk, {result.chunks} chunks in "
         f"{result.streams} streams, first after {result.first_p50_ms:.2f} ms "
         f"(p99 {result.first_p99_ms:.2f}), then every {result.gap_p50_ms:.1f} ms "
-        f"(p99 {result.gap_p99_ms:.1f})"
+        f"(p99 {result.gap_p99_ms:.1f}, most {result.gap_max_ms:.1f})"
     )
     return cost_us, result
 

@@ -1,5 +1,6 @@
 """Composition root: settings → store → gateway → ASGI application, its start and its drain."""
 
+import asyncio
 import gc
 import logging
 import random
@@ -19,6 +20,8 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from regulars import __version__
 from regulars.config.settings import Settings
+from regulars.delivery.runner import ReportRunner
+from regulars.exports.export import Source
 from regulars.gateway.relay import Relay
 from regulars.gateway.routes import endpoint_routes
 from regulars.gateway.sharing import RoutingExchange
@@ -27,6 +30,7 @@ from regulars.http.asgi import App, Receive, Scope, Send
 from regulars.http.auth import Authenticator
 from regulars.http.chat import ChatRoute
 from regulars.http.explain import explain_routes
+from regulars.http.metrics import Watched, metrics_route
 from regulars.http.routes import (
     BASES,
     CHAT_PATH,
@@ -35,14 +39,16 @@ from regulars.http.routes import (
     method_not_allowed,
     not_found,
 )
-from regulars.http.server import EdgeProtocol, edge_protocol
+from regulars.http.routing import routing_routes
+from regulars.http.server import EdgeProtocol, edge_protocol, leave_connection
 from regulars.http.wanted import WantedReader
 from regulars.identity.at_rest import KeptName, as_it_is, pseudonym_of
 from regulars.identity.end_user import EndUsers
 from regulars.identity.new_users import NewUsers
 from regulars.identity.personal_ids import PersonalIds
+from regulars.identity.pseudonym import pseudonyms
+from regulars.ledger import LedgerWriter, NoLedger
 from regulars.ledger.erase import erase_user
-from regulars.ledger.writer import LedgerWriter
 from regulars.model.caller import (
     CALLERS_WORD,
     KEY_PREFIX,
@@ -53,6 +59,7 @@ from regulars.model.caller import (
     key_label,
 )
 from regulars.routing.health import Health
+from regulars.routing.overview import overview
 from regulars.routing.plan import Planner
 from regulars.routing.sharing import Sharing
 from regulars.routing.warmhrw import Router
@@ -60,6 +67,7 @@ from regulars.stores.base import StoreError
 from regulars.stores.identity_key import identity_key
 from regulars.stores.pseudonymous import PseudonymousReports
 from regulars.stores.sqlite import SqliteStore, open_store
+from regulars.stores.sqlite.deliveries import SqliteDeliveries, deliveries_path
 from regulars.stores.sqlite.shared_routing import SqliteSharedRouting, shared_routing_path
 from regulars.upstream.client import Upstream
 from regulars.web.deps import WebDeps
@@ -70,6 +78,7 @@ log = logging.getLogger("regulars.app")
 
 ACCOUNT: Final = "default"
 SECRET_OF_PAGES: Final = "pages"  # noqa: S105 - the name it is stored under
+SECRET_OF_PSEUDONYMS: Final = "pseudonyms"  # noqa: S105 - likewise
 KEY_BYTES: Final = 32
 
 GC_YOUNG_MAX: Final = 20_000
@@ -154,20 +163,23 @@ def _login_path(store: SqliteStore) -> str:
 def _build(settings: Settings) -> App:
     store = open_store(settings.store.url)
     upstream = Upstream(settings.upstream)
-    writer = LedgerWriter(store, settings.ledger)
+    recording = settings.ledger.enabled
+    writer = LedgerWriter(store, settings.ledger) if recording else NoLedger()
     planner = _planner(settings)
-    others = _others(settings, planner.router, store) if settings.server.workers > 1 else None
+    others = _others(settings, planner, store) if settings.server.workers > 1 else None
     relay = Relay(
         settings,
         upstream=upstream,
-        routes=endpoint_routes(settings.catalog, upstream),
+        routes=endpoint_routes(
+            settings.catalog, upstream, pseudonyms(store.secret(SECRET_OF_PSEUDONYMS))
+        ),
         planner=planner,
         writer=writer,
         others=others,
     )
     auth = Authenticator(store, time.monotonic)
     kept = kept_name(settings, store.path)
-    reports = store if kept is as_it_is else PseudonymousReports(store, kept)
+    reports = reports_of(settings, store)
     # Seeded by the system in each process. Ids and cold keys need to differ, not to be secret.
     wanted = WantedReader(
         settings.catalog,
@@ -187,6 +199,7 @@ def _build(settings: Settings) -> App:
         erase=lambda account, user: erase_user(
             store, account, kept(account, user), now_s=time.time()
         ),
+        recording=recording,
     )
     pages = WebDeps(
         reports=reports,
@@ -196,10 +209,14 @@ def _build(settings: Settings) -> App:
         catalog=settings.catalog,
         clock=time.time,
         version=__version__,
+        routing=lambda: overview(planner, settings.catalog, time.monotonic()),
+        recording=recording,
     )
     starlette = Starlette(
         routes=[
             *api_routes(api, ready=gateway.is_ready),
+            metrics_route(api, Watched(writer, settings.catalog, lambda: relay.in_flight)),
+            *routing_routes(api, planner),
             *explain_routes(api, planner, wanted, settings.server.body_limit_bytes),
             *page_routes(pages),
         ],
@@ -218,6 +235,7 @@ def _build(settings: Settings) -> App:
         # Inference goes past the framework: no router, no middleware, no request object.
         route = fast.get(scope["path"]) if scope["type"] == "http" else None
         if route is None:
+            leave_connection(scope)
             await rest(scope, receive, send)
         else:
             await route(scope, receive, send)
@@ -230,6 +248,12 @@ def kept_name(settings: Settings, store: Path) -> KeptName:
     if settings.identity.at_rest == "plain":
         return as_it_is
     return partial(pseudonym_of, identity_key(store))
+
+
+def reports_of(settings: Settings, store: SqliteStore) -> Source:
+    """Return what answers questions about the store, asked with ids as requests send them."""
+    kept = kept_name(settings, store.path)
+    return store if kept is as_it_is else PseudonymousReports(store, kept)
 
 
 def _end_users(settings: Settings, store: SqliteStore, kept: KeptName) -> EndUsers:
@@ -250,6 +274,16 @@ def _end_users(settings: Settings, store: SqliteStore, kept: KeptName) -> EndUse
     )
 
 
+def report_runner(settings: Settings, store: SqliteStore) -> ReportRunner:
+    """Put together what delivers the scheduled reports."""
+    return ReportRunner(
+        settings.reports,
+        source=reports_of(settings, store),
+        deliveries=SqliteDeliveries(deliveries_path(store.path)),
+        account=ACCOUNT,
+    )
+
+
 def _planner(settings: Settings) -> Planner:
     router = Router(
         floor=settings.routing.floor,
@@ -264,11 +298,12 @@ def _planner(settings: Settings) -> Planner:
     )
 
 
-def _others(settings: Settings, router: Router, store: SqliteStore) -> RoutingExchange:
+def _others(settings: Settings, planner: Planner, store: SqliteStore) -> RoutingExchange:
     """Connect this worker's router with those of the other workers."""
     path, node = shared_routing_path(store.path), secrets.token_hex(8)
     return RoutingExchange(
-        router,
+        planner.router,
+        planner.health,
         settings.routing,
         channel=SqliteSharedRouting(path, node),
         asking=SqliteSharedRouting(path, node),
@@ -294,7 +329,7 @@ class _Gateway:
         *,
         store: SqliteStore,
         upstream: Upstream,
-        writer: LedgerWriter,
+        writer: LedgerWriter | NoLedger,
         relay: Relay,
         others: RoutingExchange | None,
     ) -> None:
@@ -304,6 +339,7 @@ class _Gateway:
         self._writer = writer
         self._relay = relay
         self._others = others
+        self._reports = report_runner(settings, store) if settings.reports else None
         self._running = False
 
     def is_ready(self) -> bool:
@@ -317,6 +353,8 @@ class _Gateway:
         if self._others is not None:
             await self._others.start()
         _calm_garbage_collection()
+        if self._reports is not None:
+            self._reports.start()
         self._running = True
         try:
             yield
@@ -329,6 +367,8 @@ class _Gateway:
             log.warning("drain_cut requests=%d", self._relay.in_flight)
         if self._others is not None:
             await self._others.stop()
+        if self._reports is not None:
+            await asyncio.to_thread(self._reports.stop)
         left = await self._writer.drain(LEDGER_DRAIN_S)
         if left:
             log.error("drain_spooled rows=%d", left)

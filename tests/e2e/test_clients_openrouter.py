@@ -2,7 +2,7 @@
 becomes unset: every assertion is on a parsed value."""
 
 from collections.abc import Callable, Generator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -176,6 +176,87 @@ def test_activity_is_parsed(gateway: RunningGateway) -> None:
     assert item.usage == pytest.approx(sum(row.cost.total for row in rows if row.cost) / 1e9)
     assert item.cached_tokens == sum(row.usage.cached_tokens or 0 for row in rows if row.usage)
     assert without_today == []
+
+
+def test_what_may_be_asked_of_analytics_is_parsed(gateway: RunningGateway) -> None:
+    with client(gateway, gateway.management_key) as sdk:
+        meta = sdk.analytics.get_analytics_meta().data
+
+    metrics = {each.name: each for each in meta.metrics}
+    assert (metrics["total_usage"].display_format, metrics["total_usage"].is_rate) == (
+        "currency",
+        False,
+    )
+    assert (metrics["p90_latency"].display_format, metrics["p90_latency"].is_rate) == (
+        "latency",
+        True,
+    )
+    assert "external_user" in {each.name for each in meta.dimensions}
+    assert {each.name: each.value_type for each in meta.operators}["in"] == "array"
+    assert [each.name for each in meta.granularities][2:] == ["day", "week", "month"]
+
+
+def test_an_analytics_query_is_parsed(gateway: RunningGateway) -> None:
+    for user in ("ann", "bob", "ann"):
+        chat(gateway, user=user)
+    end = datetime.now(UTC) + timedelta(hours=1)
+
+    with client(gateway, gateway.management_key) as sdk:
+        data = sdk.analytics.query_analytics(
+            metrics=["request_count", "total_usage"],
+            dimensions=["external_user"],
+            filters=[{"field": "external_user", "operator": "in", "value": ["ann", "bob"]}],
+            time_range={"start": end - timedelta(days=1), "end": end},
+            order_by={"field": "request_count", "direction": "desc"},
+            limit=1,
+        ).data
+
+    assert (data.metadata.row_count, data.metadata.truncated) == (1, True)
+    assert data.metadata.query_time_ms > 0
+    assert len(data.data) == 1
+
+
+def test_a_wrong_analytics_query_is_the_sdks_error(gateway: RunningGateway) -> None:
+    with (
+        client(gateway, gateway.management_key) as sdk,
+        pytest.raises(errors.BadRequestResponseError, match="'reqests' is not known"),
+    ):
+        sdk.analytics.query_analytics(metrics=["reqests"])
+
+
+def test_activity_of_one_member_is_that_end_users(gateway: RunningGateway) -> None:
+    for user in ("ann", "bob"):
+        chat(gateway, user=user)
+    asked = GetUserActivityRequest(user_id="ann", group_by="workspace")
+
+    with client(gateway, gateway.management_key) as sdk:
+        items = sdk.analytics.get_user_activity(request=asked).data
+
+    assert [item.requests for item in items] == [1]
+    assert items[0].usage == pytest.approx(PROMPT_USD + COMPLETION_USD)
+
+
+def test_external_users_are_parsed_page_by_page(gateway: RunningGateway) -> None:
+    for user in ("cy", "ann", "bob", "ann"):
+        chat(gateway, user=user)
+    seen = [row.created_at_us / 1e6 for row in gateway.rows() if row.end_user == "ann"]
+
+    with client(gateway, gateway.management_key) as sdk:
+        page = sdk.external_users.list(limit=2)
+        rest = sdk.external_users.list(limit=2, offset=2)
+        one = sdk.external_users.list(user="cy")
+
+    assert page is not None
+    assert rest is not None
+    assert one is not None
+    assert [each.user for each in page.result.data] == ["ann", "bob"]
+    assert [each.user for each in rest.result.data] == ["cy"]
+    assert [each.user for each in one.result.data] == ["cy"]
+    assert (page.result.total_count, one.result.total_count) == (3, 1)
+    ann = page.result.data[0]
+    assert ann.is_active is True
+    times = [ann.created_at.timestamp(), ann.updated_at.timestamp()]
+    assert times == pytest.approx(seen, abs=0.001)
 
 
 # The SDK warns of the deprecated fields `rate_limit` and `is_provisioning_key`, which it needs.

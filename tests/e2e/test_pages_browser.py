@@ -96,6 +96,7 @@ def test_pages_have_no_errors_no_overflow_and_all_labels(browser: Browser, site:
         "/login", "/activity", "/activity?period=90d&group=model&metric=tokens&user=ada.lovelace",
         "/activity?from=2026-02-02&to=2026-01-01", "/users?period=30d", "/users/ada.lovelace?period=7d",
         f"/generations/{ROWS[-30].id}", f"/generations/{failed.id}",
+        "/routing", "/routing?from=2026-02-02&to=2026-01-01",
     )  # fmt: skip
 
     found = [trouble for path in paths for trouble in look(page, site.url + path)]

@@ -12,7 +12,12 @@ import uvicorn
 from starlette.applications import Starlette
 
 from fakes.sample_ledger import sample_catalog, sample_keys
+from regulars.model.catalog import Catalog
 from regulars.model.generation import Generation
+from regulars.routing.health import Failure, Health
+from regulars.routing.overview import overview
+from regulars.routing.plan import Planner
+from regulars.routing.warmhrw import Router
 from regulars.stores.sqlite import SqliteStore, open_store
 from regulars.web.pages import WebDeps, page_routes
 
@@ -30,15 +35,28 @@ class PagesSite:
 
 def make_deps(store: SqliteStore) -> WebDeps:
     """What the composition root would give the pages."""
+    catalog = sample_catalog()
     return WebDeps(
         reports=store,
         keys=store,
         secret=store.secret("web"),
         account="default",
-        catalog=sample_catalog(),
+        catalog=catalog,
         clock=time,
         version="0.0-test",
+        routing=lambda: overview(_planner(catalog), catalog, monotonic()),
     )
+
+
+def _planner(catalog: Catalog) -> Planner:
+    """A planner with an endpoint of each kind: well, failed lately, out."""
+    planner = Planner(catalog, router=Router(), health=Health(), attempts_max=4)
+    endpoints, now_s = catalog.endpoints, monotonic()
+    for _ in range(3):
+        planner.health.failed(endpoints[-1].id, Failure.ERROR, now_s)
+    planner.health.succeeded(endpoints[0].id, now_s, ttft_s=0.25, tokens_per_s=80.0)
+    planner.router.loads.add(endpoints[0].id, 90_000.0, now_s)
+    return planner
 
 
 @contextmanager

@@ -49,6 +49,7 @@ class ChatAnswer:
             "id": f"chatcmpl-{number:08d}",
             "created": 1_700_000_000 + number,
             "model": request.get("model", "unnamed"),
+            **script.extra,
         }
         self._usage = self._count_usage(cache)
 

@@ -30,6 +30,8 @@ class Script:
     usage: UsagePlace = "asked"
     usage_tokens: Mapping[str, Any] | None = None
     """Replaces the usage object we would count."""
+    extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """More top-level fields of an answer and of each of its chunks."""
     body: bytes | None = None
     """Sent instead of an OpenAI answer."""
     events: Sequence[Mapping[str, Any] | str] | None = None

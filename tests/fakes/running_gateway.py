@@ -191,8 +191,12 @@ def running_gateway(
     serving: Catalog | None = None,
     routing: RoutingSettings | None = None,
     identity: IdentitySettings | None = None,
+    keys: tuple[str, str] = ("", ""),
 ) -> Generator[RunningGateway]:
-    """Run a gateway over these providers, or a catalog, until the block ends, then drain it."""
+    """Run a gateway over these providers, or a catalog, until the block ends, then drain it.
+
+    `keys`, for inference and for management, are those of an earlier run on the same folder.
+    """
     settings = Settings(
         store=StoreSettings(f"sqlite:///{folder}/regulars.db"),
         catalog=serving or catalog(providers, timeouts=timeouts, price=price),
@@ -225,8 +229,8 @@ def running_gateway(
             assert uvicorn_server.ready.wait(START_S), "the gateway did not start"
             yield RunningGateway(
                 port=port,
-                key=secrets["first"],
-                management_key=secrets["first-management"],
+                key=secrets.get("first", keys[0]),
+                management_key=secrets.get("first-management", keys[1]),
                 settings=settings,
                 login_path=prepared.login_path,
                 server=uvicorn_server,

@@ -7,11 +7,12 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from regulars.billing.price import cost, price_text
 from regulars.model.caller import ApiKey, Role, key_hash, key_label
 from regulars.model.catalog import Catalog, Endpoint, Model, Provider
-from regulars.model.generation import Attempt, Generation, Outcome, UsageSource
+from regulars.model.generation import Attempt, CostSource, Generation, Outcome, UsageSource
 from regulars.model.ids import GENERATION_RANDOM_BITS, generation_id
-from regulars.model.money import NANO, Cost, Price
+from regulars.model.money import Price
 from regulars.model.tokens import Usage
 
 MANAGEMENT_SECRET: Final = "sk-reg-management-for-tests-only"
@@ -102,6 +103,11 @@ def _row(chance: Random, at_s: float) -> Generation:
     person = min(int(chance.expovariate(0.28)), len(_PEOPLE))
     user = None if person == len(_PEOPLE) else _PEOPLE[person]
     provider = slugs[person % len(slugs)]
+    price = Price(
+        Decimal(prompt_price) / 10**6,
+        Decimal(completion_price) / 10**6,
+        cache_read=Decimal(prompt_price) / 10**7,
+    )
     prompt = int(chance.lognormvariate(8.4, 0.9))
     usage = Usage(
         prompt_tokens=prompt,
@@ -128,23 +134,15 @@ def _row(chance: Random, at_s: float) -> Generation:
         native_finish_reason="eos_token",
         usage=usage,
         usage_source=UsageSource.REPORTED,
-        cost=_cost(usage, Decimal(prompt_price), Decimal(completion_price)),
+        cost=cost(usage, price),
+        cost_source=CostSource.COMPUTED,
+        price=price_text(price),
         ttft_ms=chance.lognormvariate(5.6, 0.5),
         duration_ms=chance.lognormvariate(7.9, 0.6) + 600,
         app="Support desk",
         user_agent="openai-python/2.9",
     )
     return _with_ending(chance, row, slugs)
-
-
-def _cost(usage: Usage, prompt_price: Decimal, completion_price: Decimal) -> Cost:
-    cached = usage.cached_tokens or 0
-    read = prompt_price / 10
-    fresh = usage.prompt_tokens - cached
-    prompt = int((fresh * prompt_price + cached * read) * NANO / 10**6)
-    completion = int(usage.completion_tokens * completion_price * NANO / 10**6)
-    saving = int(cached * (prompt_price - read) * NANO / 10**6)
-    return Cost(prompt + completion, prompt, completion, saving)
 
 
 def _with_ending(chance: Random, row: Generation, slugs: tuple[str, ...]) -> Generation:

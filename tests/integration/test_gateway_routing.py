@@ -270,3 +270,47 @@ def test_too_old_a_request_tries_no_further_endpoint(tmp_path: Path) -> None:
 
     assert got.status == 503
     assert len(tried) == 1
+
+
+@pytest.mark.parametrize(
+    ("sort", "expected"),
+    [
+        ({"by": "price"}, ["p1", "p0", "p2"]),
+        ({"by": "price", "partition": "model"}, ["p1", "p0", "p2"]),
+        ({"by": "price", "partition": "none"}, ["p2", "p1", "p0"]),
+        ({"partition": "none"}, None),
+    ],
+    ids=str,
+)
+def test_models_are_sorted_together_only_when_asked(
+    tmp_path: Path, sort: dict[str, Any], expected: list[str] | None
+) -> None:
+    failing = Script(status=500, body=b"{}")
+    offers = (
+        Offer(failing, price=price("3")),
+        Offer(failing, price=price("2")),
+        Offer(failing, price=price("1"), model=OTHER_MODEL),
+    )
+    with routed_gateway(tmp_path, *offers) as routed:
+        got = routed.chat(models=[MODEL, OTHER_MODEL], provider={"sort": sort})
+        tried = routed.tried()
+
+    assert got.status == 502
+    assert tried[-1] == "p2" if expected is None else tried == expected
+
+
+def test_models_sorted_together_are_passed_over_one_by_one(tmp_path: Path) -> None:
+    refusing = Script(status=400, body=b'{"error": {"message": "no"}}')
+    offers = (
+        Offer(refusing, price=price("1")),
+        Offer(refusing, price=price("2")),
+        Offer(price=price("3"), model=OTHER_MODEL),
+    )
+    with routed_gateway(tmp_path, *offers) as routed:
+        got = routed.chat(
+            models=[MODEL, OTHER_MODEL], provider={"sort": {"by": "price", "partition": "none"}}
+        )
+        tried = routed.tried()
+
+    assert (got.status, got.json["model"]) == (200, OTHER_MODEL)
+    assert tried == ["p0", "p2"]  # what one endpoint of a model refuses, the other would

@@ -6,7 +6,7 @@ from threading import Event
 
 import pytest
 
-from fakes.provider import ScriptedProvider
+from fakes.provider import Script, ScriptedProvider
 from fakes.served_process import WAIT_S, ServedProcess, config_text, served_process
 from regulars.demo.servers import demo_servers
 from regulars.demo.tiny_model import MODEL_ID
@@ -103,3 +103,19 @@ def test_a_user_is_found_again_by_every_worker(tmp_path: Path) -> None:
 
     assert later == [first] * 4
     assert {row.attempts[0].reason for row in rows[: 4 * len(users)]} == {"warm-user"}
+
+
+def test_a_rest_after_a_429_is_kept_by_every_worker(tmp_path: Path) -> None:
+    limited = Script(status=429, headers={"retry-after": "60"}, body=b"{}")
+    with ScriptedProvider(default=limited) as full, ScriptedProvider() as free:
+        config = config_text(tmp_path, {"p0": full.url, "p1": free.url})
+        with served_process(tmp_path, config, "--workers", "4") as gateway:
+            statuses = [gateway.chat(user=f"first {number}").status for number in range(8)]
+            PAUSE.wait(SHARED_AFTER_S)
+            tried = len(full.requests)
+            statuses += [gateway.chat(user=f"later {number}").status for number in range(40)]
+            tried_later = len(full.requests) - tried
+
+    assert statuses == [200] * 48
+    assert tried > 0
+    assert tried_later == 0

@@ -10,7 +10,9 @@ from typer.testing import CliRunner
 
 from conformance.stores.ledgers import generation
 from regulars.cli.main import app
-from regulars.model.generation import Generation, Outcome
+from regulars.model.generation import CostSource, Generation, Outcome
+from regulars.model.money import Cost
+from regulars.model.tokens import Usage
 from regulars.stores.base import StoreError
 from regulars.stores.sqlite import open_store
 
@@ -215,3 +217,59 @@ def test_rows_nobody_bills_may_be_missing_there(folder: Path) -> None:
     code, _ = run("reconcile", "--provider-csv", file)
 
     assert code == 0
+
+
+def test_a_cost_that_its_own_price_does_not_explain_is_found(folder: Path) -> None:
+    usage = Usage(100, 10, 40, 20, 5)
+    price = "prompt 0.6 completion 0.8 cache_read 0.06 cache_write 0.75 cache_write_1h 1.2"
+    # 40 x 600 + 40 x 60 + 15 x 750 + 5 x 1,200 and 10 x 800 nano-USD
+    right = Cost(51_650, 43_650, 8_000, 16_350)
+    priced = {"usage": usage, "price": price, "cost_source": CostSource.COMPUTED}
+    store = open_store(f"sqlite:///{folder}/ledger.db")
+    store.append(
+        [
+            generation(100, **priced, cost=right),
+            generation(101, **priced, cost=Cost(51_651, 43_651, 8_000, 16_350)),
+            generation(102, **priced | {"price": "cheap"}, cost=right),
+            generation(103, **priced | {"cost_source": CostSource.REPORTED}, cost=Cost(1, 1, 0, 0)),
+        ]
+    )
+    store.close()
+
+    code, output = run("verify", "--json")
+
+    found = json.loads(output)["differences"]
+    assert code == 1
+    assert [(one["where"], one["figure"], one["kept"]) for one in found] == [
+        (generation(101).id, "cost total", 51_651),
+        (generation(101).id, "cost prompt", 43_651),
+        (generation(102).id, "price or tokens", None),
+    ]
+
+
+def test_what_has_no_price_is_listed(folder: Path) -> None:
+    store = open_store(f"sqlite:///{folder}/ledger.db")
+    unknown = {"cost": None, "cost_source": None, "endpoint": "beta/new", "provider": "beta"}
+    store.append([generation(number, **unknown) for number in (100, 101)])
+    store.append([generation(102, usage=None, cost=None, cost_source=None)])
+    store.close()
+
+    code, output = run("unpriced", "--json")
+    _, text = run("unpriced")
+
+    assert code == 0
+    assert json.loads(output)["unpriced"] == [
+        {
+            "model": "meta/llama",
+            "provider": "beta",
+            "endpoint": "beta/new",
+            "requests": 2,
+            "last_seen_us": generation(101).created_at_us,
+        }
+    ]
+    assert "beta/new" in text
+
+
+@pytest.mark.usefixtures("folder")
+def test_nothing_without_a_price_is_said_in_words() -> None:
+    assert run("unpriced") == (0, "every request had a price\n")

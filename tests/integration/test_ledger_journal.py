@@ -15,7 +15,7 @@ from regulars.exchange.exchange import Accepted
 from regulars.ledger import LedgerWriter, journal
 from regulars.ledger.journal import Journal, Started, orphans
 from regulars.model.catalog import Endpoint, Provider
-from regulars.model.generation import Outcome, UsageSource
+from regulars.model.generation import CostSource, Outcome, UsageSource
 from regulars.model.ids import generation_id
 from regulars.model.money import Cost, Price
 from regulars.model.tokens import Usage
@@ -113,6 +113,8 @@ def test_a_killed_process_leaves_its_requests_as_interrupted(tmp_path: Path) -> 
     assert interrupted.usage == Usage(prompt_tokens=100, completion_tokens=0)
     assert interrupted.usage_source is UsageSource.ESTIMATED
     assert interrupted.cost == Cost(100_000, 100_000, 0, 0)
+    assert interrupted.cost_source is CostSource.ESTIMATED
+    assert interrupted.price is not None
     assert (interrupted.provider, interrupted.endpoint) == ("Alpha", "alpha/llama")
     assert list(tmp_path.glob("*.journal.*")) == []
     assert list(store.verify()) == []

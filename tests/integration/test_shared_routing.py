@@ -13,8 +13,9 @@ from fakes.routing import ask, endpoint, keys
 from regulars.config.settings import RoutingSettings
 from regulars.gateway.sharing import RoutingExchange
 from regulars.model.catalog import Endpoint, Model
+from regulars.routing.health import Failure, Health
 from regulars.routing.plan import Candidate
-from regulars.routing.sharing import Outbox, SharedLoads, SharedPlacement, Sharing
+from regulars.routing.sharing import Outbox, SharedLoads, SharedPlacement, SharedTrouble, Sharing
 from regulars.routing.warmhrw import Router
 from regulars.stores.base import Heard, StoreError
 from regulars.stores.sqlite.shared_routing import (
@@ -70,6 +71,27 @@ def test_what_one_tells_the_other_hears_once(tmp_path: Path) -> None:
     other.close()
 
 
+def test_troubles_are_told_and_tellings_of_the_version_before_are_read(tmp_path: Path) -> None:
+    clock = Clock(1000.0)
+    one = SqliteSharedRouting(tmp_path / "r", "one", now_s=clock)
+    other = SqliteSharedRouting(tmp_path / "r", "other", now_s=clock)
+    trouble = SharedTrouble("a", open_s=None, pause_s=5.0, rest_s=30.0)
+    one.tell(Outbox(troubles=(trouble,)))
+    with sqlite3.connect(tmp_path / "r") as connection:
+        connection.execute(
+            "INSERT INTO telling (node, at_ms, loads) VALUES ('old', 1000000, ?)",
+            (b'[{"b":1.5},{}]',),
+        )
+    connection.close()
+
+    heard = other.hear()
+
+    assert [telling.troubles for telling in heard] == [(trouble,), ()]
+    assert heard[1].loads == SharedLoads({"b": 1.5})
+    one.close()
+    other.close()
+
+
 def test_the_newer_placement_stays_whoever_tells_last(tmp_path: Path) -> None:
     clock = Clock(1000.0)
     one = SqliteSharedRouting(tmp_path / "r", "one", now_s=clock)
@@ -116,8 +138,10 @@ class Node:
 
     def __init__(self, path: Path, name: str, *, lost_s: float = 5.0) -> None:
         self.router = Router(sharing=Sharing.CHANNEL)
+        self.health = Health()
         self.exchange = RoutingExchange(
             self.router,
+            self.health,
             RoutingSettings(share_s=0.1, ask_timeout_s=5.0),
             channel=SqliteSharedRouting(path, name),
             asking=SqliteSharedRouting(path, name),
@@ -142,7 +166,7 @@ def test_a_placement_reaches_the_other_node_and_one_that_joins(tmp_path: Path) -
         await one.exchange.start()
         await other.exchange.start()
         home = ask(one.router, THREE, who, now_s()).endpoint.id
-        one.exchange.placed()
+        one.exchange.changed()
         await until(lambda: other.router.knows(who, now_s()))
         await joining.exchange.start()
         found = [ask(node.router, THREE, who, now_s()) for node in (other, joining)]
@@ -154,6 +178,31 @@ def test_a_placement_reaches_the_other_node_and_one_that_joins(tmp_path: Path) -
 
     assert at_other == home
     assert at_joining == home
+
+
+def test_an_open_circuit_is_known_to_others_and_one_that_joins_until_it_is_closed(
+    tmp_path: Path,
+) -> None:
+    async def run() -> list[list[str]]:
+        one, other, joining = (Node(tmp_path / "r", name) for name in ("one", "other", "third"))
+        await one.exchange.start()
+        await other.exchange.start()
+        for _ in range(3):
+            one.health.failed("a", Failure.ERROR, now_s())
+        one.exchange.changed()
+        await until(lambda: usable(other) == ["b", "c"])
+        await joining.exchange.start()
+        seen = [usable(other), usable(joining)]
+        other.health.succeeded("a", now_s())
+        await until(lambda: len(usable(one)) == len(usable(joining)) == 3)
+        for node in (one, other, joining):
+            await node.exchange.stop()
+        return seen
+
+    def usable(node: Node) -> list[str]:
+        return [one.id for one in node.health.standings(THREE, now_s()).usable]
+
+    assert asyncio.run(run()) == [["b", "c"], ["b", "c"]]
 
 
 def test_a_lost_channel_cuts_and_comes_back_without_an_error(
@@ -168,10 +217,12 @@ def test_a_lost_channel_cuts_and_comes_back_without_an_error(
         await until(lambda: one.router.sharing is Sharing.CUT)
         who = keys("u", "s")
         alone = ask(one.router, THREE, who, now_s()).reason == "unshared"
+        one.health.failed("a", Failure.LIMITED, now_s(), retry_after_s=60.0)
         folder.unlink()
         await until(lambda: one.router.sharing is Sharing.CHANNEL)
         await other.exchange.start()
         await until(lambda: other.router.knows(who, now_s()))
+        await until(lambda: len(other.health.standings(THREE, now_s()).usable) == 2)
         await one.exchange.stop()
         await other.exchange.stop()
         return alone, other.router.knows(who, now_s())
@@ -237,7 +288,7 @@ def exchange_over(
     router: Router, channel: Hanging, *, ask_timeout_s: float = 0.05
 ) -> RoutingExchange:
     settings = RoutingSettings(share_s=0.1, ask_timeout_s=ask_timeout_s)
-    return RoutingExchange(router, settings, channel=channel, asking=channel, lost_s=0.0)
+    return RoutingExchange(router, Health(), settings, channel=channel, asking=channel, lost_s=0.0)
 
 
 def test_a_channel_that_hangs_delays_nothing_and_is_given_up(

@@ -13,6 +13,7 @@ import pytest
 
 from regulars.config.sources import environment
 from regulars.simulate.accounts import deal, read_shares
+from regulars.simulate.few_users import few_users
 from regulars.simulate.mooncake import convert
 from regulars.simulate.plan import Outage, Plan, Policy
 from regulars.simulate.replay import Outcome, replay
@@ -146,21 +147,3 @@ def test_few_users_stay_on_one_endpoint_each(endpoints: int) -> None:
     assert outcome.users_on_one_endpoint == 1.0
     assert outcome.warm_moves == 0.0
     assert outcome.hit_ratio == 1.0
-
-
-def few_users() -> Iterator[Request]:
-    """Four users for an hour, each with a new conversation every five minutes."""
-    for step in range(360):
-        user, turn = f"u{step % 4}", step // 4
-        conversation = f"{user}/{turn // 8}"
-        shared = [f"{user}/prompt/{n}" for n in range(4)]
-        own = [f"{conversation}/{n}" for n in range(4 * (turn % 8 + 1))]
-        yield Request(
-            t=step * 10.0,
-            user=user,
-            session=conversation,
-            input_tokens=128 * (len(shared) + len(own)),
-            output_tokens=200,
-            block_tokens=128,
-            blocks=[*shared, *own],
-        )

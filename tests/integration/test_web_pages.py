@@ -20,8 +20,10 @@ from fakes.sample_ledger import (
     sample_rows,
 )
 from regulars.model.generation import Generation, Outcome
+from regulars.stores.base import Filter
 from regulars.web.attempts import FAILURES_MAX
 from regulars.web.names import user_path
+from regulars.web.numbers import usd
 from regulars.web.tokens import LINK, SESSION, sign
 
 NOW_S = time()
@@ -338,3 +340,24 @@ def test_providers_are_offered_by_the_name_the_ledger_keeps(site: PagesSite) -> 
     page = ask(site, "/activity", BEARER)[1]
 
     assert all(f">{name}<" in page for name in names)
+
+
+def test_the_routing_page_shows_how_endpoints_stand_and_what_caches_saved(site: PagesSite) -> None:
+    response, html = ask(site, "/routing?period=30d", BEARER)
+    refused, _ = ask(site, "/routing")
+
+    endpoints = site.deps.catalog.endpoints
+    assert response.status == 200
+    assert all(endpoint.id in html for endpoint in endpoints)
+    assert "failed repeatedly; tried again in" in html
+    assert "250\u202fms" in html or "250\u2009ms" in html
+    assert "than the same tokens without a cache" in html
+    assert (refused.status, refused.headers["Location"].split("?")[0]) == (303, "/login")
+
+
+def test_the_list_of_users_shows_what_caches_saved_each(site: PagesSite) -> None:
+    _, html = ask(site, "/users?period=1y", BEARER)
+
+    rows = site.store.users(Filter("default"), limit=1)
+    assert "Saved by cache" in html
+    assert usd(rows[0].sums.cache_saving_nanousd) in html

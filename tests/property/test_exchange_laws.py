@@ -19,8 +19,8 @@ from regulars.exchange.exchange import (
 )
 from regulars.model.catalog import Endpoint, Provider
 from regulars.model.errors import UnavailableError, UpstreamClosedError, UpstreamTimeoutError
-from regulars.model.generation import Outcome, UsageSource
-from regulars.model.money import Price
+from regulars.model.generation import CostSource, Outcome, UsageSource
+from regulars.model.money import Price, ReportedCost
 from regulars.model.tokens import Usage
 
 ACCEPTED = Accepted(
@@ -63,7 +63,14 @@ usages = st.none() | st.builds(
     cache_write_tokens=st.none() | counts,
 )
 answers = st.just(NOTHING) | st.builds(
-    Answer, st.none(), usages, st.none(), st.none(), st.integers(0, 10_000)
+    Answer,
+    st.none(),
+    usages,
+    st.none() | st.sampled_from(["stop", "error"]),
+    st.none(),
+    st.integers(0, 10_000),
+    st.none() | st.builds(ReportedCost, st.integers(0, 10**12), st.none() | st.integers(0, 10**12)),
+    st.none() | st.sampled_from(["default", "flex", "priority"]),
 )
 
 
@@ -103,6 +110,11 @@ def test_any_course_ends_in_one_consistent_row(
     if row.cost is not None:
         assert row.cost.prompt + row.cost.completion == row.cost.total
         assert row.usage is not None
+        reported = answer.cost is not None
+        assert (row.cost_source is CostSource.REPORTED) == reported
+        assert row.cost_source is not CostSource.COMPUTED or row.price is not None
+    else:
+        assert row.cost_source is None
     if row.usage is not None:
         assert 0 <= (row.usage.cached_tokens or 0) <= row.usage.prompt_tokens
         assert (row.usage_source is UsageSource.REPORTED) == (answer.usage is not None)

@@ -8,7 +8,7 @@ from regulars.config.load import PriceQuery, Prices, load, load_local
 from regulars.config.problems import ConfigError
 from regulars.config.settings import RoutingSettings, Settings
 from regulars.config.sources import Sources
-from regulars.model.catalog import Timeouts, Traits
+from regulars.model.catalog import Disclosure, Timeouts, Traits
 from regulars.model.money import Price
 
 LISTED = Price(prompt=Decimal(1), completion=Decimal(2))
@@ -72,6 +72,33 @@ def test_the_file_becomes_settings(tmp_path: Path) -> None:
     assert one.context_length == 1000
 
 
+def test_what_a_provider_is_told_is_known_of_it_and_overridden_by_it_and_its_endpoints(
+    tmp_path: Path,
+) -> None:
+    text = """
+[providers.openai]
+base_url = "https://api.openai.com/v1"
+prompt_cache_key = "fill"
+[providers.alpha]
+base_url = "https://alpha.example/v1"
+end_user_field = "metadata.user_id"
+[models."a/b"]
+[[models."a/b".endpoints]]
+provider = "openai"
+upstream_model = "b"
+[[models."a/b".endpoints]]
+provider = "alpha"
+upstream_model = "b"
+end_user_field = "none"
+prompt_cache_key = "drop"
+"""
+
+    known, overridden = loaded(tmp_path, text).catalog.models["a/b"].endpoints
+
+    assert known.provider.disclosure == Disclosure("safety_identifier", "fill")
+    assert overridden.provider.disclosure == Disclosure("none", "drop")
+
+
 def test_times_are_inherited_from_upstream_to_provider_to_endpoint(tmp_path: Path) -> None:
     settings = loaded(tmp_path, TWO_PROVIDERS)
 
@@ -86,6 +113,17 @@ def test_a_price_in_the_file_wins_and_an_absent_one_is_looked_up(tmp_path: Path)
     one, two = settings.catalog.models["a/b"].endpoints
     assert one.price == Price(prompt=Decimal("0.60"), completion=Decimal("0.8"))
     assert two.price == LISTED
+
+
+def test_a_price_has_those_of_other_service_tiers(tmp_path: Path) -> None:
+    flex = 'services = { flex = { prompt = "0.30", completion = "0.4" } }'
+    text = TWO_PROVIDERS.replace("completion = 0.8 }", f"completion = 0.8, {flex} }}")
+
+    settings = loaded(tmp_path, text)
+
+    price = settings.catalog.models["a/b"].endpoints[0].price
+    assert price is not None
+    assert price.services == (("flex", Price(prompt=Decimal("0.30"), completion=Decimal("0.4"))),)
 
 
 def test_no_source_at_all_gives_the_defaults_and_an_empty_catalog(tmp_path: Path) -> None:

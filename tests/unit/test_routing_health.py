@@ -21,6 +21,7 @@ from regulars.routing.health import (
     Health,
     failure_of,
 )
+from regulars.routing.sharing import SharedTrouble
 
 A, B = endpoint("a"), endpoint("b")
 BOTH = (A, B)
@@ -221,3 +222,101 @@ def test_what_is_remembered_is_bounded() -> None:
         health.succeeded("a", n / 1000, ttft_s=float(n))
 
     assert health.ttft_s("a", 0, 1) == OUTCOMES_MAX
+
+
+def test_what_changed_is_told_once_and_all_that_is_wrong_when_asked_again() -> None:
+    health = opened()
+    health.failed("b", Failure.LIMITED, 1.0, retry_after_s=20.0)
+
+    told, later, again = (
+        health.troubles(2.0),
+        health.troubles(2.0),
+        health.troubles(3.0, again=True),
+    )
+
+    assert told == (
+        SharedTrouble("a", open_s=OPEN_S - 2, pause_s=2 * OPEN_S, rest_s=0.0),
+        SharedTrouble("b", open_s=None, pause_s=OPEN_S, rest_s=19.0),
+    )
+    assert later == ()
+    assert [trouble.endpoint for trouble in again] == ["a", "b"]
+
+
+def test_success_of_who_is_well_is_not_told() -> None:
+    health = Health()
+    health.failed("a", Failure.ERROR, 0)
+    health.succeeded("a", 1)
+
+    assert health.troubles(1) == ()
+
+
+def test_what_is_heard_counts_as_if_seen_here() -> None:
+    health = Health()
+
+    health.hear(opened(100.0).troubles(100.0), 7.0, late_s=1.0)
+
+    assert health.standings(BOTH, 7.5).usable == (B,)
+    assert health.standings(BOTH, 6.0 + OPEN_S).usable == BOTH
+    health.began("a", 6.0 + OPEN_S)  # the probe
+    assert health.standings(BOTH, 6.0 + OPEN_S).usable == (B,)
+    health.failed("a", Failure.ERROR, 6.0 + OPEN_S)
+    assert health.standings(BOTH, 5.9 + 3 * OPEN_S).usable == (B,)  # twice as long
+
+
+def test_a_closed_circuit_is_heard_unless_it_failed_here_since() -> None:
+    healed = opened(0.0)
+    healed.succeeded("a", 6.0)
+    news = healed.troubles(6.0)
+    old, newer = opened(0.0), opened(5.9)
+
+    old.hear(news, 6.1, late_s=0.1)
+    newer.hear(news, 6.1, late_s=0.4)
+
+    assert old.standings(BOTH, 6.1).usable is BOTH
+    assert newer.standings(BOTH, 6.1).usable == (B,)
+
+
+def test_a_rest_that_is_heard_late_is_over_when_it_says() -> None:
+    resting = Health()
+    resting.failed("a", Failure.LIMITED, 0.0, retry_after_s=10.0)
+    health = Health()
+
+    health.hear(resting.troubles(0.0), 50.0, late_s=4.0)
+
+    assert health.standings(BOTH, 55.9).usable == (B,)
+    assert health.standings(BOTH, 56.0).usable == BOTH
+
+
+def test_requests_that_were_under_way_when_the_circuit_opened_do_not_lengthen_the_pause() -> None:
+    health = Health()
+
+    for number in range(50):
+        health.failed("a", Failure.ERROR, number / 1000)
+
+    assert health.standings(BOTH, OPEN_S - 0.1).usable == (B,)
+    assert health.standings(BOTH, OPEN_S + 0.1).usable == BOTH
+
+
+def test_probes_of_several_processes_lengthen_the_pause_once() -> None:
+    one, other = opened(), Health()
+    other.hear(one.troubles(0.0), 0.0, late_s=0.0)
+    for health in (one, other):
+        health.began("a", OPEN_S)
+        health.failed("a", Failure.ERROR, OPEN_S)
+    other.hear(one.troubles(OPEN_S), OPEN_S, late_s=0.0)
+
+    assert other.standings(BOTH, 3 * OPEN_S - 0.1).usable == (B,)
+    assert other.standings(BOTH, 3 * OPEN_S).usable == BOTH
+
+
+def test_parallel_429s_that_name_no_time_are_one_rest() -> None:
+    health = Health()
+
+    for number in range(50):
+        health.failed("a", Failure.LIMITED, number / 1000)
+
+    assert health.standings(BOTH, 0.9).usable == (B,)
+    assert health.standings(BOTH, 1.1).usable == BOTH
+    health.failed("a", Failure.LIMITED, 2.0)
+    assert health.standings(BOTH, 3.9).usable == (B,)
+    assert health.standings(BOTH, 4.1).usable == BOTH

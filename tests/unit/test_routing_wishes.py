@@ -28,8 +28,12 @@ TRAITS = {
     "a": Traits(
         tag="a/turbo", quantization="nvfp4", parameters=frozenset({"tools"}), keeps_data=True
     ),
-    "b": Traits(quantization="fp8", keeps_data=False, zdr=True, completion_tokens_max=100),
-    "c": Traits(tier=True, tag="c/priority", parameters=frozenset({"temperature"})),
+    "b": Traits(
+        quantization="fp8", keeps_data=False, zdr=True, completion_tokens_max=100, distillable=False
+    ),
+    "c": Traits(
+        tier=True, distillable=True, tag="c/priority", parameters=frozenset({"temperature"})
+    ),
 }
 
 
@@ -61,6 +65,8 @@ def reasons(qualified: Qualified) -> Mapping[str, str]:
         ({"data_collection": "deny"}, "b"),
         ({"data_collection": "allow"}, "abcd"),
         ({"zdr": True}, "b"),
+        ({"enforce_distillable_text": True}, "c"),
+        ({"enforce_distillable_text": False}, "abcd"),
         ({"quantizations": ["fp4"]}, "a"),
         ({"quantizations": ["fp8", "unknown"]}, "bcd"),
         ({"max_price": {"prompt": 2}}, "ab"),
@@ -172,6 +178,9 @@ def test_if_all_miss_the_preference_all_stay() -> None:
     [
         ({"order": "a"}, "$.order"),
         ({"sort": "beauty"}, "$.sort"),
+        ({"sort": "exacto"}, "price, throughput or latency"),
+        ({"sort": {"by": "exacto"}}, "price, throughput or latency"),
+        ({"sort": {"by": "price", "partition": "all"}}, "$.sort.partition"),
         ({"data_collection": "maybe"}, "$.data_collection"),
         ({"quantizations": ["int3"]}, "$.quantizations"),
         ({"max_price": {"prompt": "cheap"}}, "max_price.prompt"),

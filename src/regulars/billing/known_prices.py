@@ -1,6 +1,6 @@
 """Where prices come from: the public price list in `genai-prices`, or the operator's config."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from genai_prices import data_snapshot
 from genai_prices.types import (
-    ConditionalPrice,
     ModelInfo,
     ModelPrice,
     StartDateConstraint,
@@ -50,21 +49,20 @@ def known_price(
 
     The base URL names the provider, else its slug does. Free models come back as 0. Where a
     price rises with the length of the prompt the price has tiers; where the list knows that it
-    changes, within PRICE_HORIZON_DAYS or by the hour of the day, it has dates. A separate price
-    for reasoning, images or searches is left out, since `Price` has no such part.
+    changes, within PRICE_HORIZON_DAYS or by the hour of the day, it has dates; where other service
+    tiers cost something else, it has services. A separate price for reasoning, images or searches
+    is left out, since `Price` has no such part.
     """
     listed = _listed(upstream_model, provider_slug, base_url)
     if listed is None:
         return None
-    now = _price_of(listed.get_prices(at))
-    if now is None or not isinstance(listed.prices, list):
-        return now
-    changes = [(_micros(at), now)]
-    for moment in _moments(listed.prices, at):
-        then = _price_of(listed.get_prices(moment))
-        if then is not None and then != changes[-1][1]:
-            changes.append((_micros(moment), then))
-    return replace(now, tiers=(), dated=tuple(changes)) if len(changes) > 1 else now
+    standard = _over_time(listed, at, {})
+    if standard is None:
+        return None
+    tiers = _services(listed)
+    services = [(name, _over_time(listed, at, context)) for name, context in tiers]
+    priced = tuple((name, price) for name, price in services if price is not None)
+    return replace(standard, services=priced) if priced else standard
 
 
 def config_price(mapping: Mapping[str, str]) -> Price:
@@ -97,11 +95,41 @@ def _listed(upstream_model: str, provider_slug: str, base_url: str) -> ModelInfo
     return None
 
 
-def _moments(prices: Sequence[ConditionalPrice], at: datetime) -> list[datetime]:
-    """Return when a price may change after a time, in order."""
+def _services(listed: ModelInfo) -> list[tuple[str, dict[str, str]]]:
+    """Return the service tiers the list knows: (the tier's name, how the list is asked for it)."""
+    found: dict[str, dict[str, str]] = {}
+    for variant in listed.price_variants or ():
+        match variant.when:
+            case {"service_tier": "default"}:
+                pass
+            case {"service_tier": tier, **rest} if not rest:
+                found[tier] = {"service_tier": tier}
+            case {"processing": "batch", **rest} if not rest:
+                found["batch"] = {"processing": "batch"}
+            case _:
+                pass  # by route or kind of search: nothing an answer tells us
+    return list(found.items())
+
+
+def _over_time(listed: ModelInfo, at: datetime, context: Mapping[str, str]) -> Price | None:
+    """Return one service tier's price, with the dates on which it changes."""
+    now = _price_of(listed.get_prices(at, context))
+    if now is None:
+        return None
+    changes = [(_micros(at), now)]
+    for moment in _moments(listed, at):
+        then = _price_of(listed.get_prices(moment, context))
+        if then is not None and then != changes[-1][1]:
+            changes.append((_micros(moment), then))
+    return replace(now, tiers=(), dated=tuple(changes)) if len(changes) > 1 else now
+
+
+def _moments(listed: ModelInfo, at: datetime) -> list[datetime]:
+    """Return when a model's prices may change after a time, in order."""
+    standard = listed.prices if isinstance(listed.prices, list) else []
     days = [at.date() + timedelta(days=number) for number in range(PRICE_HORIZON_DAYS + 1)]
     moments: set[datetime] = set()
-    for price in prices:
+    for price in (*standard, *(listed.price_variants or ())):
         match price.constraint:
             case StartDateConstraint(start_date=start):
                 moments.add(datetime.combine(start, time(), UTC))

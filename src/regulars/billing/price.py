@@ -7,11 +7,10 @@ integer arithmetic. The tests hold it against the slow Decimal formula.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from decimal import Decimal
-from functools import lru_cache
+from decimal import Decimal, InvalidOperation
 from typing import Final
 
-from regulars.model.money import Cost, Price
+from regulars.model.money import TOKENS_PER_MILLION, Cost, Price, plain_text
 from regulars.model.tokens import TOKENS_MAX, Usage
 
 BYTES_PER_TOKEN: Final = 4
@@ -19,6 +18,18 @@ BYTES_PER_TOKEN: Final = 4
 
 TARIFFS_MAX: Final = 4096
 """How many prices are kept in their prepared form; more than any catalog has endpoints."""
+
+PARTS: Final = (
+    "prompt",
+    "completion",
+    "cache_read",
+    "cache_write",
+    "cache_write_1h",
+    "audio",
+    "audio_output",
+    "request",
+)
+"""What a plain price has a figure for, in the order in which it is written."""
 
 _NANO_DIGITS: Final = 9
 
@@ -40,11 +51,31 @@ class Tariff:
     audio: int
     audio_output: int
     request: int
+    text: str
+    """The price in words, for the rows it is applied to."""
 
 
-@lru_cache(maxsize=TARIFFS_MAX)
+_prepared: dict[int, tuple[Price, Tariff]] = {}
+
+
 def tariff(price: Price) -> Tariff:
-    """Prepare a price for fast exact use; a part without a price gets its parent's."""
+    """Return a price prepared for fast exact use; the last TARIFFS_MAX are kept.
+
+    Kept by the price's address, which is its own as long as the price is held beside it: a
+    price's hash, of eleven decimals, took as long as all the arithmetic.
+    """
+    found = _prepared.get(id(price))
+    if found is not None and found[0] is price:
+        return found[1]
+    if len(_prepared) >= TARIFFS_MAX:
+        _prepared.clear()
+    prepared = _prepare(price)
+    _prepared[id(price)] = (price, prepared)
+    return prepared
+
+
+def _prepare(price: Price) -> Tariff:
+    """Turn a price into whole numbers; a part without a price gets its parent's."""
     cache_write = price.prompt if price.cache_write is None else price.cache_write
     parts = {
         "prompt": price.prompt,
@@ -58,7 +89,37 @@ def tariff(price: Price) -> Tariff:
     }
     digits = max(_NANO_DIGITS, _decimals(parts.values()))
     whole = {name: int(value.scaleb(digits)) for name, value in parts.items()}
-    return Tariff(scale=10 ** (digits - _NANO_DIGITS), **whole)
+    return Tariff(scale=10 ** (digits - _NANO_DIGITS), text=price_text(price), **whole)
+
+
+def price_text(price: Price) -> str:
+    """Write a plain price: USD per million tokens (`request`: USD per request), parts it has.
+
+    `prompt 0.6 completion 0.8 cache_read 0.06`; the same price is always the same text.
+    """
+    parts = [
+        (name, value * (1 if name == "request" else TOKENS_PER_MILLION))
+        for name in PARTS
+        if (value := getattr(price, name)) is not None and (value or name != "request")
+    ]
+    return " ".join(f"{name} {plain_text(value)}" for name, value in parts)
+
+
+def read_price_text(text: str) -> Price:
+    """Read what `price_text` wrote.
+
+    Raises:
+        ValueError: it is no such text.
+    """
+    words = text.split(" ")
+    try:
+        given = {
+            name: Decimal(value) / (1 if name == "request" else TOKENS_PER_MILLION)
+            for name, value in zip(words[::2], words[1::2], strict=True)
+        }
+        return Price(**given)  # pyright: ignore[reportArgumentType] - an unknown name is refused
+    except (TypeError, InvalidOperation) as exc:
+        raise ValueError(f"{text!r} is not a price as rows keep it") from exc
 
 
 def cost(usage: Usage, price: Price, at_us: int | None = None) -> Cost:
@@ -77,7 +138,11 @@ def cost(usage: Usage, price: Price, at_us: int | None = None) -> Cost:
     """
     if price.tiers or price.dated:
         price = price.of(usage.prompt_tokens, at_us)
-    rates = tariff(price)
+    return rated(usage, tariff(price))
+
+
+def rated(usage: Usage, rates: Tariff) -> Cost:
+    """Price one generation by a prepared price; see `cost`."""
     scale = rates.scale
     cached = usage.cached_tokens or 0
     written = usage.cache_write_tokens or 0

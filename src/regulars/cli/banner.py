@@ -10,7 +10,13 @@ MODELS_SHOWN_MAX: Final = 8
 
 
 def banner(
-    *, address: str, catalog: Catalog, where: str, created: Sequence[tuple[str, str]], login: str
+    *,
+    address: str,
+    catalog: Catalog,
+    where: str,
+    created: Sequence[tuple[str, str]],
+    login: str,
+    recording: bool = True,
 ) -> str:
     """Write the banner; every line stands alone, so that a program can pick from it."""
     names = sorted({endpoint.provider.name for endpoint in catalog.endpoints})
@@ -19,6 +25,8 @@ def banner(
         ("providers", f"{', '.join(names)} ({where})"),
         ("models", _models(catalog)),
     ]
+    if not recording:
+        rows.append(("ledger", "OFF: nothing is recorded ([ledger] enabled is false)"))
     if created:
         rows += [(f"{name} key", f"{secret}  (shown once)") for name, secret in created]
     else:

@@ -58,4 +58,6 @@ def _price(price: "Price | None") -> str:
     if price is None:
         return "unknown"
     parts = (price.prompt, price.completion)
-    return " / ".join(f"{(part * TOKENS_PER_MILLION).normalize():f}" for part in parts)
+    plain = " / ".join(f"{(part * TOKENS_PER_MILLION).normalize():f}" for part in parts)
+    services = [f"{tier} {_price(priced)}" for tier, priced in price.services]
+    return f"{plain} ({', '.join(services)})" if services else plain

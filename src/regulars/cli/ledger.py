@@ -24,7 +24,7 @@ ledger = typer.Typer(help="Verify, reconcile and back up the ledger.", no_args_i
 
 @ledger.command()
 def verify(*, as_json: JsonOption = False, config: ConfigOption = None) -> None:
-    """Add all rollups up anew from the rows; print every difference; exit 1 if there is one."""
+    """Add all sums up anew from the rows and each cost from its price; exit 1 on a difference."""
     with opened_store(config) as store:
         differences = list(store.verify())
         rows = store.count_rows()
@@ -89,6 +89,38 @@ def reconcile(
         typer.echo(f"{len(export)} lines, {len(found)} mismatches", err=bool(found))
     if found:
         raise typer.Exit(FAILED)
+
+
+@ledger.command()
+def unpriced(*, as_json: JsonOption = False, config: ConfigOption = None) -> None:
+    """List what was served without a known price: those costs are unknown, not 0."""
+    with opened_store(config) as store:
+        found = store.unpriced()
+    if as_json:
+        typer.echo(json.dumps({"unpriced": [asdict(one) for one in found]}))
+        return
+    if not found:
+        typer.echo("every request had a price")
+        return
+    from regulars.cli.tables import print_table
+    from regulars.wire.views import iso_time
+
+    print_table(
+        ("model", "provider", "endpoint", "requests", "last"),
+        [
+            (
+                one.model,
+                one.provider or "-",
+                one.endpoint or "-",
+                str(one.requests),
+                iso_time(one.last_seen_us),
+            )
+            for one in found
+        ],
+    )
+    typer.echo(
+        "give these endpoints a `price`, or the service tiers that served a place under `services`"
+    )
 
 
 @ledger.command()

@@ -5,21 +5,25 @@ from typing import Annotated
 import typer
 
 from regulars import __version__
+from regulars.cli.activity import activity
 from regulars.cli.check import check
 from regulars.cli.demo import demo
+from regulars.cli.export import export
+from regulars.cli.generation import generation
 from regulars.cli.identifiers import identifiers
 from regulars.cli.keys import keys
 from regulars.cli.ledger import ledger
+from regulars.cli.reports import reports
 from regulars.cli.routing import routing
 from regulars.cli.serve import serve
 from regulars.cli.simulate import simulate
+from regulars.cli.tail import tail
 from regulars.cli.users import users
 
 app = typer.Typer(
     name="regulars",
     help="The LLM gateway that knows your regulars: sticky routing and an exact ledger by user.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 
@@ -48,7 +52,12 @@ app.command()(demo)
 app.command()(check)
 app.command()(simulate)
 app.command()(identifiers)
+app.command()(activity)
+app.command()(generation)
+app.command()(tail)
+app.command()(export)
 app.add_typer(keys, name="keys")
+app.add_typer(reports, name="reports")
 app.add_typer(routing, name="routing")
 app.add_typer(ledger, name="ledger")
 app.add_typer(users, name="users")

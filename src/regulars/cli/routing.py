@@ -1,7 +1,6 @@
 """`regulars routing report`: what stickiness is worth, from the ledger's own rows."""
 
 import json
-import re
 import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Final
@@ -10,6 +9,7 @@ import typer
 
 from regulars.cli.keys import opened_store
 from regulars.cli.options import ConfigOption, JsonOption
+from regulars.cli.since import seconds
 
 if TYPE_CHECKING:
     from regulars.reports.worth import Arm, Estimate, Tally, Worth
@@ -20,8 +20,6 @@ ROWS_MAX: Final = 500_000
 PAGE_ROWS: Final = 5000
 SEED: Final = 20_260_101
 """Always the same, so that the same ledger gives the same interval."""
-_UNITS_S: Final = {"m": 60, "h": 3600, "d": 86_400}
-_SINCE: Final = re.compile(r"([1-9][0-9]{0,4})([mhd])")
 
 routing = typer.Typer(help="How users are placed, and what it is worth.", no_args_is_help=True)
 
@@ -43,7 +41,7 @@ def report(
 
     from regulars.reports.worth import Use, worth
 
-    from_us = time.time_ns() // 1000 - _seconds(since) * 1_000_000
+    from_us = time.time_ns() // 1000 - seconds(since) * 1_000_000
     with opened_store(config) as store:
         tally, whole = _tally(store, from_us)
     random = Random(SEED)  # noqa: S311 - draws samples, no secrets
@@ -60,28 +58,16 @@ def report(
         typer.echo(f"\nOnly the newest {ROWS_MAX} requests were read.", err=True)
 
 
-def _seconds(since: str) -> int:
-    found = _SINCE.fullmatch(since)
-    if not found:
-        raise typer.BadParameter(f"{since!r} is no time; write 7d, 12h or 30m", param_hint="since")
-    return int(found[1]) * _UNITS_S[found[2]]
-
-
 def _tally(reports: "Reports", from_us: int) -> "tuple[Tally, bool]":
-    """Add up page by page; says whether all rows were read."""
     from regulars.app import ACCOUNT
-    from regulars.reports.worth import Tally
+    from regulars.reports.worth import tally
     from regulars.stores.base import Filter
 
-    tally, before = Tally(), None
     where = Filter(account=ACCOUNT, from_us=from_us)
-    for _ in range(ROWS_MAX // PAGE_ROWS):
-        rows, before = reports.generations(where, limit=PAGE_ROWS, before=before)
-        for row in rows:
-            tally.add(row)
-        if before is None:
-            return tally, True
-    return tally, False
+    return tally(
+        lambda before: reports.generations(where, limit=PAGE_ROWS, before=before),
+        pages_max=ROWS_MAX // PAGE_ROWS,
+    )
 
 
 def _print(found: "Worth", since: str) -> None:

@@ -64,6 +64,7 @@ def _serve(complete: "Served", listener: socket.socket) -> None:
         where=complete.where,
         created=prepared.created,
         login=prepared.login_path,
+        recording=settings.ledger.enabled,
     )
     if not _run(settings, listener, on_ready=lambda: typer.echo(text)):
         raise failed("the gateway did not start or did not stop cleanly; the log above says why")

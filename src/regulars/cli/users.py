@@ -1,4 +1,4 @@
-"""`regulars users`: one person's rights, on the store itself."""
+"""`regulars users erase|export|verify`: one person's rights, on the store itself."""
 
 import json
 import time
@@ -7,10 +7,9 @@ from typing import Annotated
 
 import typer
 
+from regulars.cli.activity import users
 from regulars.cli.keys import opened_store
 from regulars.cli.options import FAILED, ConfigOption, failed, load_local_or_exit
-
-users = typer.Typer(help="Erase and export one end user.", no_args_is_help=True)
 
 UserArgument = Annotated[str, typer.Argument(metavar="ID", help="The id as requests send it.")]
 

@@ -150,6 +150,7 @@ def _known_offers(known: KnownProvider, env: Mapping[str, str]) -> list[Offer]:
         dialect=_DIALECT,
         base_url=known.base_url,
         key=env[known.key_env].strip(),
+        disclosure=known.disclosure,
     )
     return [Offer(model, provider, upstream) for model, upstream in known.models.items()]
 

@@ -8,16 +8,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from regulars.model.catalog import Disclosure
+
+_SILENT: Final = Disclosure()
+
 
 @dataclass(frozen=True, slots=True)
 class KnownProvider:
-    """One row: `models` maps the id that clients send to the provider's own."""
+    """One row: `models` maps the id that clients send to the provider's own.
+
+    `disclosure`: a pseudonym goes into a field that is for finding abuse, and into none that
+    steers the provider's cache (OpenAI's old `user`, Fireworks' `user`, DeepSeek's `user_id`):
+    there users who share a prefix would no longer share its cache.
+    """
 
     slug: str
     name: str
     base_url: str
     key_env: str
     models: Mapping[str, str]
+    disclosure: Disclosure = _SILENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +51,7 @@ KNOWN_PROVIDERS: Final = (
             "openai/gpt-5.4-mini": "gpt-5.4-mini",
             "openai/gpt-5.4-nano": "gpt-5.4-nano",
         },
+        disclosure=Disclosure(end_user_field="safety_identifier"),
     ),
     KnownProvider(
         slug="openrouter",
@@ -53,6 +64,7 @@ KNOWN_PROVIDERS: Final = (
             "moonshotai/kimi-k3": "moonshotai/kimi-k3",
             "deepseek/deepseek-v4-pro": "deepseek/deepseek-v4-pro",
         },
+        disclosure=Disclosure(end_user_field="user"),
     ),
     KnownProvider(
         slug="deepseek",
@@ -74,6 +86,7 @@ KNOWN_PROVIDERS: Final = (
             "openai/gpt-oss-20b": "openai/gpt-oss-20b",
             "qwen/qwen3.8-27b": "qwen/qwen3.8-27b",
         },
+        disclosure=Disclosure(end_user_field="user"),
     ),
     KnownProvider(
         slug="mistral",
@@ -84,6 +97,8 @@ KNOWN_PROVIDERS: Final = (
             "mistralai/mistral-medium": "mistral-medium-latest",
             "mistralai/mistral-small": "mistral-small-latest",
         },
+        # Mistral caches nothing for requests without a key.
+        disclosure=Disclosure(prompt_cache_key="fill"),
     ),
     KnownProvider(
         slug="together",
@@ -132,6 +147,7 @@ KNOWN_PROVIDERS: Final = (
         base_url="https://api.moonshot.ai/v1",
         key_env="MOONSHOT_API_KEY",
         models={"moonshotai/kimi-k3": "kimi-k3", "moonshotai/kimi-k2.6": "kimi-k2.6"},
+        disclosure=Disclosure(end_user_field="safety_identifier"),
     ),
 )
 
@@ -142,3 +158,8 @@ LOCAL_SERVERS: Final = (
     LocalServer("lm-studio", "LM Studio", 1234),
     LocalServer("sglang", "SGLang", 30000),
 )
+
+
+def known_disclosure(slug: str) -> Disclosure:
+    """Return what a provider of this name is told, unless the configuration says otherwise."""
+    return next((known.disclosure for known in KNOWN_PROVIDERS if known.slug == slug), _SILENT)

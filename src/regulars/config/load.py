@@ -12,6 +12,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from regulars.config.judge import problems_of
+from regulars.config.known_providers import known_disclosure
 from regulars.config.problems import ConfigError, Problem, dotted
 from regulars.config.references import default_ids, reference_problems
 from regulars.config.schema import (
@@ -20,19 +21,31 @@ from regulars.config.schema import (
     ModelTable,
     PriceTable,
     ProviderTable,
+    ReportTable,
+    SharedTable,
     TimesTable,
 )
 from regulars.config.settings import (
     IdentitySettings,
     LedgerSettings,
+    ReportSettings,
     RoutingSettings,
     ServerSettings,
     Settings,
     StoreSettings,
     UpstreamSettings,
+    WebhookSettings,
 )
 from regulars.config.sources import Merged, Sources, home, merge
-from regulars.model.catalog import Catalog, Endpoint, Model, Provider, Timeouts, Traits
+from regulars.model.catalog import (
+    Catalog,
+    Disclosure,
+    Endpoint,
+    Model,
+    Provider,
+    Timeouts,
+    Traits,
+)
 from regulars.model.money import Price
 
 _SQLITE: Final = "sqlite:///"
@@ -103,15 +116,41 @@ def _settings(file: File, merged: Merged, sources: Sources, catalog: Catalog) ->
         ledger=LedgerSettings(**file.ledger.model_dump()),
         routing=RoutingSettings(**file.routing.model_dump()),
         identity=IdentitySettings(**file.identity.model_dump()),
+        reports=tuple(_report(table, merged, sources) for table in file.reports),
     )
+
+
+def _report(table: ReportTable, merged: Merged, sources: Sources) -> ReportSettings:
+    folder, url, variable = table.folder, table.webhook, table.secret_env
+    return ReportSettings(
+        name=table.name,
+        cron=table.cron,
+        time_zone=table.time_zone,
+        period=table.period,
+        format=table.format,
+        group_by=tuple(table.group_by),
+        metrics=tuple(table.metrics),
+        user=table.user,
+        model=table.model,
+        provider=table.provider,
+        folder=None if folder is None else _folder(merged, sources) / Path(folder).expanduser(),
+        webhook=None
+        if url is None or variable is None
+        else WebhookSettings(
+            url, sources.env.get(variable, "").strip(), table.attempts_max, table.retry_s
+        ),
+    )
+
+
+def _folder(merged: Merged, sources: Sources) -> Path:
+    return sources.folder if merged.file is None else merged.file.parent
 
 
 def _store_url(file: File, merged: Merged, sources: Sources) -> str:
     url = file.store.url
     if url is None:
         return f"{_SQLITE}{home(sources.env, sources.folder) / 'regulars.db'}"
-    folder = sources.folder if merged.file is None else merged.file.parent
-    return f"{_SQLITE}{folder / Path(url.removeprefix(_SQLITE)).expanduser()}"
+    return f"{_SQLITE}{_folder(merged, sources) / Path(url.removeprefix(_SQLITE)).expanduser()}"
 
 
 def _catalog(file: File, env: Mapping[str, str], prices: Prices) -> Catalog:
@@ -147,6 +186,14 @@ def _provider(
         timeouts=_timeouts(table, defaults),
         cache_ttl_s=table.cache_ttl_s,
         allow_link_local=table.allow_link_local,
+        disclosure=_disclosure(table, known_disclosure(slug)),
+    )
+
+
+def _disclosure(table: SharedTable, default: Disclosure) -> Disclosure:
+    return Disclosure(
+        end_user_field=table.end_user_field or default.end_user_field,
+        prompt_cache_key=table.prompt_cache_key or default.prompt_cache_key,
     )
 
 
@@ -182,7 +229,7 @@ def _model(model_id: str, table: ModelTable, offers: _Offers) -> Model:
                 # the place for a problem, the names for the endpoint
                 at=dotted(("models", model_id, "endpoints", index)),
                 names=(ids[index], model_id),
-                context_length=written.context_length or table.context_length,
+                table=table,
             )
             for index, written in enumerate(table.endpoints)
         ),
@@ -195,24 +242,28 @@ def _endpoint(
     *,
     at: str,
     names: tuple[str, str],
-    context_length: int | None,
+    table: ModelTable,
 ) -> Endpoint:
     provider = offers.providers[written.provider]
     return Endpoint(
         id=names[0],
         model=names[1],
-        provider=replace(provider, timeouts=_timeouts(written, provider.timeouts)),
+        provider=replace(
+            provider,
+            timeouts=_timeouts(written, provider.timeouts),
+            disclosure=_disclosure(written, provider.disclosure),
+        ),
         upstream_model=written.upstream_model,
         price=_price(written, provider, offers, at),
         capacity=written.capacity,
-        context_length=context_length,
+        context_length=written.context_length or table.context_length,
         cache_ttl_s=written.cache_ttl_s,
         tokens_per_minute=written.tokens_per_minute,
-        traits=_traits(written),
+        traits=_traits(written, table),
     )
 
 
-def _traits(written: EndpointTable) -> Traits:
+def _traits(written: EndpointTable, table: ModelTable) -> Traits:
     parameters = written.parameters
     return Traits(
         tag=written.tag,
@@ -221,6 +272,7 @@ def _traits(written: EndpointTable) -> Traits:
         quantization=written.quantization,
         keeps_data=written.keeps_data,
         zdr=written.zdr,
+        distillable=table.distillable,
         completion_tokens_max=written.max_completion_tokens,
     )
 
@@ -230,7 +282,11 @@ def _price(written: EndpointTable, provider: Provider, offers: _Offers, at: str)
         query = PriceQuery(provider.slug, provider.base_url, written.upstream_model)
         return offers.prices.of(query)
     try:
-        return offers.prices.read(_texts(written.price))
+        services = tuple(
+            (tier, offers.prices.read(_texts(table)))
+            for tier, table in written.price.services.items()
+        )
+        return replace(offers.prices.read(_texts(written.price)), services=services)
     except ValueError as error:
         offers.problems.append(
             Problem(f"{at}.price", None, str(error), "USD per million tokens, as text")
@@ -240,4 +296,7 @@ def _price(written: EndpointTable, provider: Provider, offers: _Offers, at: str)
 
 def _texts(price: PriceTable) -> dict[str, str]:
     """The table as it was written: parts that are absent stay absent."""
-    return {key: str(value) for key, value in price.model_dump(exclude_none=True).items()}
+    return {
+        key: str(value)
+        for key, value in price.model_dump(exclude_none=True, exclude={"services"}).items()
+    }

@@ -24,6 +24,7 @@ def reference_problems(tables: Tables, env: Mapping[str, str]) -> list[Problem]:
         *_unknown_providers(tables),
         *_duplicate_ids(tables),
         *_nothing_served(tables),
+        *_report_problems(tables, env),
     ]
 
 
@@ -143,6 +144,31 @@ def _nothing_served(tables: Tables) -> Iterator[Problem]:
             message="there are providers, but no model to serve",
             fix='add [[models."author/name".endpoints]] with `provider` and `upstream_model`',
         )
+
+
+def _report_problems(tables: Tables, env: Mapping[str, str]) -> Iterator[Problem]:
+    seen: set[str] = set()
+    found = tables.get("reports")
+    reports: list[Any] = found if isinstance(found, list) else []
+    for index, table in enumerate(reports):
+        if not isinstance(table, dict):
+            continue
+        name, variable = table.get("name"), table.get("secret_env")
+        if isinstance(name, str) and name in seen:
+            yield Problem(
+                path=dotted(("reports", index, "name")),
+                value=repr(name),
+                message="another report has this name",
+                fix="name each differently: deliveries are told apart by it",
+            )
+        seen.add(str(name))
+        if isinstance(variable, str) and _names_a_variable(variable) and not env.get(variable):
+            yield Problem(
+                path=dotted(("reports", index, "secret_env")),
+                value=repr(variable),
+                message="that variable is not set",
+                fix=f"export {variable}=… with the secret the receiver checks signatures by",
+            )
 
 
 def _tables_in(tables: Tables, section: str) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -5,11 +5,16 @@ environment (a provider's name, a variable) is judged in `references.py`.
 """
 
 import re
+from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
+from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from cronsim import CronSim, CronSimError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
+
+from regulars.model.catalog import CacheKeyRule, EndUserField
 
 DIALECTS: Final = ("openai",)
 STORE_SCHEMES: Final = ("sqlite",)
@@ -53,6 +58,12 @@ def _tag(value: str) -> str:
     return value
 
 
+def _service(value: str) -> str:
+    if not _SLUG.fullmatch(value):
+        raise _refuse("not a service tier", "write it as answers do, like `flex` or `priority`")
+    return value
+
+
 def _http_url(value: str) -> str:
     if not _HTTP_URL.fullmatch(value):
         raise _refuse("not an http or https address", 'write it like "https://api.example.com/v1"')
@@ -72,6 +83,24 @@ def _store_url(value: str) -> str:
     scheme, separator, rest = value.partition(":///")
     if scheme not in STORE_SCHEMES or not separator or not rest:
         raise _refuse("not a store this version knows", 'write it like "sqlite:///regulars.db"')
+    return value
+
+
+def _cron(value: str) -> str:
+    try:
+        CronSim(value, datetime.now(UTC))
+    except CronSimError:
+        raise _refuse(
+            "not a cron expression", 'five fields, like "0 6 * * 1" for Mondays at six'
+        ) from None
+    return value
+
+
+def _time_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError):
+        raise _refuse("not a time zone known here", 'write it like "Europe/Berlin"') from None
     return value
 
 
@@ -150,6 +179,9 @@ class UpstreamTable(Table):
 class LedgerTable(Table):
     """How rows reach the store."""
 
+    enabled: bool = Field(
+        True, description="False: nothing is recorded. To measure, or to serve without a record."
+    )
     queue_rows_max: int = Field(
         50_000, ge=1, le=10_000_000, description="Rows waiting for the store; when full: 503."
     )
@@ -218,7 +250,22 @@ class TimesTable(Table):
     total_timeout_s: Seconds | None = Field(None, description="Absent: as in [upstream].")
 
 
-class ProviderTable(TimesTable):
+class SharedTable(TimesTable):
+    """What a provider says of all its endpoints, and an endpoint of itself."""
+
+    end_user_field: EndUserField | None = Field(
+        None,
+        description="The request field that carries the end user's pseudonym; absent: as known "
+        "of the provider, else none.",
+    )
+    prompt_cache_key: CacheKeyRule | None = Field(
+        None,
+        description="`pass` the client's own on, `fill` it with the end user's pseudonym where "
+        "there is none, or `drop` it; absent: as known of the provider, else pass.",
+    )
+
+
+class ProviderTable(SharedTable):
     """Who runs models, and how to reach them."""
 
     name: str | None = Field(None, min_length=1, max_length=100, description="As people read it.")
@@ -256,7 +303,17 @@ class PriceTable(Table):
     request: Usd | None = Field(None, description="Each request, whatever its size; absent: 0.")
 
 
-class EndpointTable(TimesTable):
+class OfferTable(PriceTable):
+    """A price, and what the provider's other service tiers cost."""
+
+    services: dict[Annotated[str, AfterValidator(_service)], PriceTable] = Field(
+        default_factory=dict[str, PriceTable],
+        max_length=16,
+        description="By tier as answers name it: `flex`, `priority`, `batch`.",
+    )
+
+
+class EndpointTable(SharedTable):
     """One provider's offer of one model."""
 
     provider: Slug = Field(description="A name under [providers].")
@@ -266,7 +323,7 @@ class EndpointTable(TimesTable):
     id: ModelId | None = Field(
         None, description="Places users, so keep it; absent: `provider/model`."
     )
-    price: PriceTable | None = Field(None, description="Absent: looked up in genai-prices.")
+    price: OfferTable | None = Field(None, description="Absent: looked up in genai-prices.")
     capacity: float = Field(
         1.0, gt=0, le=1_000_000, allow_inf_nan=False, description="Share of the load it can take."
     )
@@ -313,9 +370,59 @@ class ModelTable(Table):
     name: str | None = Field(None, min_length=1, max_length=200, description="Absent: its id.")
     created: int = Field(0, ge=0, le=2**40, description="When it was released, Unix seconds.")
     context_length: ContextLength | None = Field(None, description="Tokens; absent: unknown.")
+    distillable: bool | None = Field(
+        None, description="Whether others may be trained on its text; absent: unknown."
+    )
     endpoints: list[EndpointTable] = Field(
         min_length=1, max_length=1000, description="Who serves it."
     )
+
+
+class ReportTable(Table):
+    """One scheduled report: when, what, and where to."""
+
+    name: Slug = Field(description="Names its files and deliveries.")
+    cron: Annotated[str, AfterValidator(_cron)] = Field(
+        description="When it is due: minute, hour, day, month, weekday."
+    )
+    time_zone: Annotated[str, AfterValidator(_time_zone)] = Field(
+        "UTC", description="Of the schedule, of days and of times in the file."
+    )
+    period: Literal["hour", "day", "week", "month"] = Field(
+        "day", description="What it tells of: the whole one before it is due."
+    )
+    format: Literal["csv", "jsonl", "parquet", "pdf"] = Field("csv", description="Of the file.")
+    group_by: Annotated[list[str], Field(max_length=4)] = Field(
+        default_factory=list[str], description="Dimensions, like `user`; absent: every request."
+    )
+    metrics: Annotated[list[str], Field(max_length=40)] = Field(
+        default_factory=list[str], description="Figures of each group; absent: the usual ones."
+    )
+    user: str | None = Field(None, max_length=512, description="Only this end user.")
+    model: str | None = Field(None, max_length=512, description="Only this model.")
+    provider: str | None = Field(None, max_length=512, description="Only this provider, by name.")
+    folder: str | None = Field(
+        None, min_length=1, description="Where its files go, relative to this file."
+    )
+    webhook: Annotated[str, AfterValidator(_http_url)] | None = Field(
+        None, description="The address its files are sent to."
+    )
+    secret_env: Annotated[str, AfterValidator(_variable)] | None = Field(
+        None, description="The environment variable that holds the webhook's signing secret."
+    )
+    attempts_max: int = Field(5, ge=1, le=20, description="How often the webhook is tried.")
+    retry_s: Seconds = Field(1.0, description="Before the second try; then four times as long.")
+
+    @model_validator(mode="after")
+    def _goes_somewhere(self) -> Self:
+        if (self.folder is None) == (self.webhook is None):
+            raise _refuse("goes nowhere, or to two places", "give it a folder or a webhook")
+        if (self.webhook is None) != (self.secret_env is None):
+            raise _refuse(
+                "a webhook and its secret_env belong together",
+                "name the variable that holds the secret; leave both away for a folder",
+            )
+        return self
 
 
 class File(Table):
@@ -334,6 +441,9 @@ class File(Table):
     )
     models: dict[ModelId, ModelTable] = Field(
         default_factory=dict[str, ModelTable], max_length=10_000, description="By id."
+    )
+    reports: list[ReportTable] = Field(
+        default_factory=list[ReportTable], max_length=100, description="Scheduled reports."
     )
 
 

@@ -4,7 +4,9 @@
 """
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from regulars.model.catalog import Catalog
 
@@ -51,6 +53,8 @@ class UpstreamSettings:
 class LedgerSettings:
     """How rows reach the store."""
 
+    enabled: bool = True
+    """False: no request is recorded, and the log, the pages and the API say so."""
     queue_rows_max: int = 50_000
     """Rows waiting for the store; when full, new requests get a 503."""
     batch_rows_max: int = 512
@@ -99,6 +103,45 @@ class StoreSettings:
     url: str
 
 
+Period = Literal["hour", "day", "week", "month"]
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookSettings:
+    """Where a report is sent, and the secret that signs it; pauses in seconds."""
+
+    url: str
+    secret: str = field(repr=False)
+    attempts_max: int = 5
+    retry_s: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportSettings:
+    """One scheduled report; it goes to a folder or to a webhook."""
+
+    name: str
+    cron: str
+    time_zone: str = "UTC"
+    period: Period = "day"
+    format: Literal["csv", "jsonl", "parquet", "pdf"] = "csv"
+    group_by: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
+    user: str | None = None
+    model: str | None = None
+    provider: str | None = None
+    folder: Path | None = None
+    webhook: WebhookSettings | None = None
+
+    @property
+    def target(self) -> str:
+        """Name where it goes, without what an address may hold of secrets."""
+        if self.webhook is None:
+            return str(self.folder)
+        parts = urlsplit(self.webhook.url)
+        return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}"
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Everything, after file, environment and discovery."""
@@ -110,3 +153,4 @@ class Settings:
     ledger: LedgerSettings = field(default_factory=LedgerSettings)
     routing: RoutingSettings = field(default_factory=RoutingSettings)
     identity: IdentitySettings = field(default_factory=IdentitySettings)
+    reports: tuple[ReportSettings, ...] = ()

@@ -9,13 +9,14 @@
 """
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from regulars.billing.charge import charge
-from regulars.billing.price import cost, estimate, sane
+from regulars.billing.charge import Charge, charge, insure, is_insured, service_price
+from regulars.billing.price import estimate, sane
 from regulars.model.catalog import Endpoint
-from regulars.model.errors import GatewayError, UpstreamStatusError
+from regulars.model.errors import GatewayError, UnrecordedError, UpstreamStatusError
 from regulars.model.generation import Attempt, Generation, Outcome, UsageSource
-from regulars.model.money import Cost, Price
+from regulars.model.money import ReportedCost
 from regulars.model.tokens import Usage
 
 CLIENT_LEFT_STATUS = 499
@@ -38,18 +39,27 @@ class Accepted(Struct, frozen=True, kw_only=True, gc=False):
     app: str | None
     referer: str | None
     user_agent: str | None
+    service_tier: str | None = None
+    """The one asked for."""
 
 
 class Answer(Struct, frozen=True, gc=False):
-    """What an upstream gave, wholly or until it was cut. `usage` None: it never said."""
+    """What an upstream gave, wholly or until it was cut. `usage` None: it never said.
+
+    `cost` is what it says it charged, `service_tier` the tier it says has served.
+    """
 
     upstream_id: str | None
     usage: Usage | None
     finish_reason: str | None
     native_finish_reason: str | None
     content_bytes: int
+    cost: ReportedCost | None = None
+    service_tier: str | None = None
 
 
+UNCHARGED = Charge(None, None, None)
+_ENDED_BY_UPSTREAM = (Outcome.COMPLETED, Outcome.FAILED)
 NOTHING = Answer(None, None, None, None, 0)
 
 
@@ -74,6 +84,14 @@ def failed(error: GatewayError) -> End:
 def refused(error: GatewayError) -> End:
     """End before any upstream was asked."""
     return End(Outcome.REFUSED, error.status, error.code)
+
+
+def unrecorded(row: Generation, error: UnrecordedError) -> Generation:
+    """Return the row of an answer that was complete, and withheld since its row was late.
+
+    What it cost stays: the upstream has charged it.
+    """
+    return replace(row, outcome=Outcome.FAILED, status=error.status, error=error.code)
 
 
 class Exchange:
@@ -157,7 +175,7 @@ class Exchange:
             self._close_attempt(end.error, now_s)
         usage, source = self._usage(end, answer)
         accepted, endpoint = self.accepted, self._endpoint
-        price = None if endpoint is None else endpoint.price
+        charged = self._charge(end, answer, usage, source)
         content_at_s = self.content_at_s
         return Generation(
             id=accepted.id,
@@ -178,7 +196,10 @@ class Exchange:
             native_finish_reason=answer.native_finish_reason,
             usage=usage,
             usage_source=source,
-            cost=_cost(end, answer, usage, price, accepted.created_at_us),
+            cost=charged.cost,
+            cost_source=charged.source,
+            price=charged.price,
+            service_tier=answer.service_tier,
             ttft_ms=None if content_at_s is None else _ms(content_at_s - accepted.at_s),
             duration_ms=_ms(now_s - accepted.at_s),
             error=end.error,
@@ -197,6 +218,26 @@ class Exchange:
         if end.outcome is Outcome.FAILED and not self.has_content:
             return None, None
         return estimate(self.accepted.prompt_bytes, answer.content_bytes), UsageSource.ESTIMATED
+
+    def _charge(
+        self, end: End, answer: Answer, usage: Usage | None, source: UsageSource | None
+    ) -> Charge:
+        """Price what was used. Answers that came to nothing are free; what a client cut was not."""
+        if usage is None or source is None or self._endpoint is None:
+            return UNCHARGED
+        price, asked = self._endpoint.price, self.accepted.service_tier
+        if price is not None and (asked is not None or answer.service_tier is not None):
+            price = service_price(price, served=answer.service_tier, asked=asked)
+        charged = charge(
+            usage,
+            price,
+            usage_source=source,
+            at_us=self.accepted.created_at_us,
+            reported=answer.cost,
+        )
+        if end.outcome in _ENDED_BY_UPSTREAM and is_insured(usage, answer.finish_reason):
+            return insure(charged)
+        return charged
 
     def _attempt_closed(self) -> bool:
         return self._reason == ""
@@ -218,16 +259,6 @@ class Exchange:
         self._reason = ""
 
 
-def _cost(
-    end: End, answer: Answer, usage: Usage | None, price: Price | None, at_us: int
-) -> Cost | None:
-    """Price what was used. Answers that came to nothing are free; what a client cut was not."""
-    if usage is None:
-        return None
-    if end.outcome in (Outcome.COMPLETED, Outcome.FAILED):
-        return charge(usage, price, finish_reason=answer.finish_reason, at_us=at_us)
-    return None if price is None else cost(usage, price, at_us)
-
-
 def _ms(seconds: float) -> float:
-    return round(seconds * 1000, 3)
+    # Whole microseconds; round() with digits takes four times as long.
+    return int(seconds * 1_000_000 + 0.5) / 1000

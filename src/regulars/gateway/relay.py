@@ -24,23 +24,25 @@ from regulars.exchange.exchange import (
     Exchange,
     failed,
     refused,
+    unrecorded,
 )
 from regulars.gateway.client import Client, ClientGoneError
 from regulars.gateway.metadata import openrouter_metadata
 from regulars.gateway.quiet import QuietTimer
 from regulars.gateway.routes import EndpointRoute
 from regulars.gateway.sharing import RoutingExchange
-from regulars.ledger.writer import LedgerWriter
+from regulars.ledger import LedgerWriter, NoLedger
 from regulars.model.errors import (
+    CallerError,
     GatewayError,
     InternalError,
     UnavailableError,
+    UnrecordedError,
     UpstreamClosedError,
     UpstreamError,
 )
 from regulars.model.generation import Generation, Outcome
 from regulars.providers.openai.failure import ERROR_BODY_BYTES_MAX, read_failure
-from regulars.providers.openai.request import encode
 from regulars.providers.openai.stream import StreamReader
 from regulars.providers.openai.whole import read_whole
 from regulars.routing.plan import Candidate, Plan, Planner
@@ -90,7 +92,7 @@ class Relay:
         upstream: Upstream,
         routes: Mapping[str, EndpointRoute],
         planner: Planner,
-        writer: LedgerWriter,
+        writer: LedgerWriter | NoLedger,
         others: RoutingExchange | None = None,
     ) -> None:
         self._keepalive_s = settings.server.keepalive_comment_s
@@ -192,9 +194,13 @@ class Relay:
             await self._settle(conduct, end)
         if conduct.call.wants_metadata and conduct.row is not None and error.status != 500:
             error.routing = _metadata(conduct, conduct.row)
-        if not conduct.client.started:
+        if conduct.client.started:
+            conduct.client.end(_error_frames(conduct, error))
+            return
+        try:
             raise error
-        conduct.client.end(_error_frames(conduct, error))
+        finally:
+            del error  # as in `_serve`
 
     async def _serve(self, conduct: _Conduct) -> None:
         """Try endpoints in the router's order until one answers."""
@@ -216,6 +222,9 @@ class Relay:
                     await self._stream(conduct, choice)
                 else:
                     await self._whole(conduct, choice)
+            except CallerError:  # seen only while its body was written: nothing was sent
+                self._planner.left(choice, time.monotonic())
+                raise
             except UpstreamError as error:
                 last = error
                 self._give_up(conduct, choice, error)
@@ -225,8 +234,12 @@ class Relay:
                 if not error.retryable:  # another endpoint would say the same, not another model
                     plan = plan.past(choice.endpoint.model)
             else:
+                last = None
                 return
-        raise last or UnavailableError(f"model {call.accepted.model!r} has no endpoint to try")
+        try:
+            raise last or UnavailableError(f"model {call.accepted.model!r} has no endpoint to try")
+        finally:
+            last = None  # by its traceback it holds this frame: a garbage cycle
 
     async def _whole(self, conduct: _Conduct, choice: Choice) -> None:
         response = await self._ask(conduct, choice)
@@ -244,6 +257,8 @@ class Relay:
             answer.finish_reason,
             answer.native_finish_reason,
             answer.content_bytes,
+            answer.cost,
+            answer.service_tier,
         )
         conduct.exchange.content(time.monotonic())
         row = await self._settle(conduct, COMPLETED)
@@ -290,6 +305,7 @@ class Relay:
             quiet.stop()
             conduct.label = reader.label
             conduct.answer = _stream_answer(reader)
+            reader.error = None  # once raised it holds this frame, and this frame the reader
 
     async def _end_stream(self, conduct: _Conduct, reader: StreamReader) -> None:
         rest = reader.end()
@@ -315,7 +331,7 @@ class Relay:
         if conduct.client.gone:
             raise ClientGoneError
         response = await self._upstream.send(
-            route.upstream, encode(conduct.call.request, route.upstream_model)
+            route.upstream, route.body(conduct.call.request, conduct.call.accepted)
         )
         conduct.response = response
         if conduct.client.gone:  # left while we connected, when there was nothing to cancel yet
@@ -326,6 +342,8 @@ class Relay:
         now_s = time.monotonic()
         conduct.exchange.fail(error, now_s)
         self._planner.failed(choice, error, now_s)
+        if self._others is not None:
+            self._others.changed()
         if conduct.response is not None:
             conduct.response.close()
             conduct.response = None
@@ -343,10 +361,13 @@ class Relay:
         durable = await self._writer.settle(row)
         conduct.row = row
         if not durable and end is COMPLETED and self._refuse_late:
-            raise UnavailableError(
+            error = UnrecordedError(
                 "the answer could not be recorded in time, and [ledger] when_late is refuse",
                 retry_after_s=5.0,
             )
+            conduct.row = unrecorded(row, error)
+            self._writer.correct(conduct.row)
+            raise error
         return row
 
     def _finish(self, conduct: _Conduct, end: End) -> Generation:
@@ -358,7 +379,7 @@ class Relay:
                 ttft_s, spent_s = conduct.exchange.pace(now_s)
                 self._planner.answered(choice, row.usage, now_s, ttft_s=ttft_s, spent_s=spent_s)
                 if self._others is not None and choice.reason != "warm-session":
-                    self._others.placed()
+                    self._others.changed()
             elif end is CANCELLED or end is INTERRUPTED or end.outcome is Outcome.REFUSED:
                 self._planner.left(choice, now_s)
         return row
@@ -395,8 +416,8 @@ async def _read_all(response: Response) -> bytes:
     """Read the whole body; its size is bounded by the upstream client."""
     first = await response.read()
     assert first is not None, "nobody nudges a whole answer"
-    if not first:
-        return b""
+    if not first or response.ended:
+        return first
     pieces = [first]
     while piece := await response.read():
         pieces.append(piece)
@@ -417,6 +438,8 @@ def _stream_answer(reader: StreamReader) -> Answer:
         reader.finish_reason,
         reader.native_finish_reason,
         reader.content_bytes,
+        reader.cost,
+        reader.service_tier,
     )
 
 

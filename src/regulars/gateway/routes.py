@@ -5,10 +5,14 @@ from dataclasses import dataclass
 
 from msgspec import Raw
 
+from regulars.exchange.exchange import Accepted
+from regulars.identity.pseudonym import PseudonymOf
 from regulars.model.catalog import Catalog, Endpoint
-from regulars.providers.openai.request import PATH
+from regulars.providers.openai.disclosure import Asker
+from regulars.providers.openai.request import PATH, encode
 from regulars.upstream.client import Route, Upstream
 from regulars.wire.answers import json_text
+from regulars.wire.chat import ChatRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,9 +22,18 @@ class EndpointRoute:
     endpoint: Endpoint
     upstream: Route
     upstream_model: Raw
+    pseudonym: PseudonymOf
+
+    def body(self, request: ChatRequest, accepted: Accepted) -> bytes:
+        """Write what this endpoint gets."""
+        asker = Asker(accepted.account, accepted.end_user, accepted.session, self.pseudonym)
+        disclosure = self.endpoint.provider.disclosure
+        return encode(request, self.upstream_model, disclosure=disclosure, asker=asker)
 
 
-def endpoint_routes(catalog: Catalog, upstream: Upstream) -> Mapping[str, EndpointRoute]:
+def endpoint_routes(
+    catalog: Catalog, upstream: Upstream, pseudonym: PseudonymOf
+) -> Mapping[str, EndpointRoute]:
     """Prepare every endpoint, by id.
 
     Raises:
@@ -31,6 +44,7 @@ def endpoint_routes(catalog: Catalog, upstream: Upstream) -> Mapping[str, Endpoi
             endpoint=endpoint,
             upstream=upstream.route(endpoint.provider, PATH),
             upstream_model=Raw(json_text(endpoint.upstream_model)),
+            pseudonym=pseudonym,
         )
         for endpoint in catalog.endpoints
     }

@@ -10,9 +10,11 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Final
 
 from regulars.config.settings import RoutingSettings
+from regulars.routing.health import Health
 from regulars.routing.keys import StickyKeys
 from regulars.routing.plan import Candidate
 from regulars.routing.sharing import Outbox, Sharing
@@ -40,6 +42,7 @@ class RoutingExchange:
     def __init__(
         self,
         router: Router,
+        health: Health,
         settings: RoutingSettings,
         *,
         channel: SharedRouting,
@@ -47,6 +50,7 @@ class RoutingExchange:
         lost_s: float = LOST_S,
     ) -> None:
         self._router = router
+        self._health = health
         self._share_s = settings.share_s
         self._ask_timeout_s = settings.ask_timeout_s
         self._lost_s = lost_s
@@ -59,7 +63,7 @@ class RoutingExchange:
         self._told = 0
         self._well_at_s = time.monotonic()
         self._round: asyncio.Future[list[Heard]] | None = None
-        self._placed = asyncio.Event()
+        self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -78,9 +82,9 @@ class RoutingExchange:
             pool.submit(shared.close)
             pool.shutdown(wait=False)
 
-    def placed(self) -> None:
-        """Note that something became warm here which the others don't know of."""
-        self._placed.set()
+    def changed(self) -> None:
+        """Note that something became warm here, or fell ill, which the others don't know of."""
+        self._changed.set()
 
     async def learn(self, request: ChatRequest, candidates: Sequence[Candidate]) -> None:
         """Ask the others for a conversation that goes on and that nobody here knows."""
@@ -114,7 +118,7 @@ class RoutingExchange:
         gap_s = self._share_s / TELLS_PER_PERIOD
         hear_at_s = 0.0
         while True:
-            self._placed.clear()
+            self._changed.clear()
             now_s = time.monotonic()
             if now_s >= hear_at_s:
                 hear_at_s = now_s + self._share_s
@@ -124,14 +128,16 @@ class RoutingExchange:
             await asyncio.sleep(gap_s)
             try:
                 await asyncio.wait_for(
-                    self._placed.wait(), max(hear_at_s - time.monotonic(), 0.001)
+                    self._changed.wait(), max(hear_at_s - time.monotonic(), 0.001)
                 )
             except TimeoutError:
                 continue
 
     def _collect(self) -> list[Outbox]:
-        outbox = self._router.outbox(time.monotonic())
-        if (outbox.placements or outbox.loads.endpoints) and len(self._untold) < UNTOLD_MAX:
+        now_s = time.monotonic()
+        outbox = replace(self._router.outbox(now_s), troubles=self._health.troubles(now_s))
+        told = outbox.placements or outbox.loads.endpoints or outbox.troubles
+        if told and len(self._untold) < UNTOLD_MAX:
             self._untold.append(outbox)
         return list(self._untold)
 
@@ -179,7 +185,9 @@ class RoutingExchange:
 
     async def _merge(self, heard: Heard) -> None:
         router = self._router
-        router.merge((), heard.loads, time.monotonic(), late_s=heard.late_s)
+        now_s = time.monotonic()
+        router.merge((), heard.loads, now_s, late_s=heard.late_s)
+        self._health.hear(heard.troubles, now_s, late_s=heard.late_s)
         for start in range(0, len(heard.placements), MERGED_AT_ONCE):
             piece = heard.placements[start : start + MERGED_AT_ONCE]
             router.merge(piece, Outbox().loads, time.monotonic())
@@ -199,8 +207,13 @@ class RoutingExchange:
         if self._router.sharing is Sharing.CUT:
             self._router.sharing = Sharing.CHANNEL
             # What became warm meanwhile; the loads the others have seen or forgotten.
-            self._untold = [Outbox(placements=self._router.everything(now_s).placements)]
-            self._placed.set()
+            self._untold = [
+                Outbox(
+                    placements=self._router.everything(now_s).placements,
+                    troubles=self._health.troubles(now_s, again=True),
+                )
+            ]
+            self._changed.set()
             log.warning("sharing_back")
 
 
@@ -210,4 +223,4 @@ def _both(keys: StickyKeys) -> tuple[int, int]:
 
 def _goes_on(request: ChatRequest) -> bool:
     """Say whether the conversation has an answer in it already."""
-    return b'"assistant"' in bytes(request.fields["messages"])
+    return bytes(request.fields["messages"]).find(b'"assistant"') >= 0

@@ -1,5 +1,6 @@
 """GET /activity: OpenRouter's report by day, model and endpoint, and by end user too."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from starlette.concurrency import run_in_threadpool
@@ -9,81 +10,123 @@ from starlette.responses import Response
 from regulars.http import query
 from regulars.http.api import Api, Handler, json_response
 from regulars.http.auth import require_management
+from regulars.http.report_json import FILTERS, cell, conditions
 from regulars.model.caller import ApiKey
 from regulars.model.errors import CallerError
-from regulars.stores.base import ActivityRow, Filter
-from regulars.wire.views import usd
+from regulars.reports.definitions import DIMENSIONS
+from regulars.reports.schema import TIME, Order, ReportQuery, Window
+from regulars.reports.windows import label, zone_named
 
 COMPLETED_DAYS: Final = 30
 ROWS_MAX: Final = 100_000
+ALWAYS_US: Final = 253_370_764_800_000_000
+"""The year 9999: reports reach no further."""
 
-_PARAMS: Final = frozenset(
-    {"date", "from", "to", "user", "model", "provider", "api_key_hash", "group_by"}
-)
+PARAMS: Final = FILTERS | {"date", "user_id", "group_by", "workspace_id"}
+_WORKSPACE: Final = "workspace"
+_GROUPED: Final = ("model", "provider", "endpoint")
+GROUPS: Final = (*(name for name in DIMENSIONS if name not in _GROUPED), _WORKSPACE)
+_FIELDS: Final = {
+    "usage": "cost",
+    "requests": "requests",
+    "prompt_tokens": "prompt_tokens",
+    "completion_tokens": "completion_tokens",
+    "reasoning_tokens": "reasoning_tokens",
+    "cached_tokens": "cached_tokens",
+    "cache_write_tokens": "cache_write_tokens",
+    "failed_requests": "failed_requests",
+    "unpriced_requests": "unpriced_requests",
+    "cache_saving": "cache_saving",
+}
+"""An item's figures, OpenRouter's names first, and the metrics they are."""
+_UTC: Final = zone_named("UTC")
 
 
 def get_activity(api: Api) -> Handler:
     """`GET /activity` (management key).
 
     The last 30 completed UTC days, as OpenRouter answers; `date`, `from`, `to`, `user` or
-    `group_by=user` ask for more than OpenRouter has, and include today.
+    `group_by` (`user`, `session`, `key`, …) ask for more than OpenRouter has, and include
+    today. All is one workspace here, so `workspace_id` and `group_by=workspace` change nothing.
     """
 
     async def handle(request: Request, key: ApiKey) -> Response:
         require_management(key)
-        params = request.query_params
-        query.only(params, _PARAMS)
-        by_user = _by_user(query.text(params, "group_by"))
-        span = query.day(params, "date") or query.span(params)
-        if span.from_us is None and span.to_us is None:
-            span = query.completed_days(api.now(), count=COMPLETED_DAYS)
-            if by_user or "user" in params:
-                span = query.Span(span.from_us, None)
-        where = Filter(
+        params = _with_user(request.query_params)
+        query.only(params, PARAMS)
+        groups = _groups(query.text(params, "group_by"))
+        dimensions = (*_GROUPED, *(name for name in groups if name != _WORKSPACE))
+        asked = ReportQuery(
             account=key.account,
-            user=query.user(params),
-            model=query.text(params, "model"),
-            provider=query.provider(params, api.catalog),
-            key_hash=query.text(params, "api_key_hash"),
-            from_us=span.from_us,
-            to_us=span.to_us,
+            metrics=tuple(_FIELDS.values()),
+            dimensions=dimensions,
+            where=conditions(params, api.catalog),
+            window=_window(api, params, groups),
+            step="day",
+            order=(Order(TIME), Order("cost"), Order("requests")),
+            limit=ROWS_MAX,
         )
-        rows = await run_in_threadpool(
-            api.reports.activity, where, by_user=by_user, limit=ROWS_MAX + 1
-        )
-        if len(rows) > ROWS_MAX:
+        result = await run_in_threadpool(api.reports.run, asked)
+        if result.cut is not None:
             raise CallerError(
                 f"this answer has over {ROWS_MAX} rows; narrow it by date, from, to, user or model"
             )
-        return json_response({"data": [_item(row, by_user=by_user) for row in rows]})
+        rows = [dict(zip(result.columns, row, strict=True)) for row in result.rows]
+        return json_response({"data": [_item(row, groups) for row in rows]})
 
     return handle
 
 
-def _by_user(group_by: str | None) -> bool:
-    if group_by not in (None, "user"):
-        raise CallerError(f"group_by: {group_by[:40]!r} is not known; known: user")
-    return group_by == "user"
+def _with_user(params: Mapping[str, str]) -> dict[str, str]:
+    """Read `user_id` as `user`: accounts have no members here who could be meant."""
+    found = dict(params)
+    user_id = found.pop("user_id", None)
+    if user_id is None:
+        return found
+    if found.setdefault("user", user_id) != user_id:
+        raise CallerError("user_id: is not the same as user; send one of them")
+    return found
 
 
-def _item(row: ActivityRow, *, by_user: bool) -> dict[str, Any]:
-    sums = row.sums
+def _groups(group_by: str | None) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys((group_by or "").split(","))) if group_by else ()
+    for name in names:
+        if name not in GROUPS:
+            raise CallerError(
+                f"group_by: {name[:40]!r} is not known; known: {', '.join(GROUPS)}, "
+                "or several with commas between"
+            )
+    if len(names) > 3:
+        raise CallerError(f"group_by: {len(names)} are more than 3; ask for fewer at once")
+    return names
+
+
+def _window(api: Api, params: Mapping[str, str], groups: tuple[str, ...]) -> Window:
+    span = query.day(params, "date") or query.span(params)
+    if span.from_us is None and span.to_us is None:
+        span = query.completed_days(api.now(), count=COMPLETED_DAYS)
+        if "user" in params or set(groups) - {_WORKSPACE}:
+            span = query.Span(span.from_us, None)
+    return Window(
+        span.from_us if span.from_us is not None else 0,
+        span.to_us if span.to_us is not None else ALWAYS_US,
+    )
+
+
+def _item(row: dict[str, Any], groups: tuple[str, ...]) -> dict[str, Any]:
+    figures = {field: cell(metric, row[metric]) for field, metric in _FIELDS.items()}
     item = {
-        "date": row.day,
-        "model": row.model,
-        "model_permaslug": row.model,
-        "endpoint_id": row.endpoint or "",
-        "provider_name": row.provider or "",
-        "usage": usd(sums.cost_nanousd),
+        "date": label(row[TIME], "day", _UTC),
+        "model": row["model"],
+        "model_permaslug": row["model"],
+        "endpoint_id": row["endpoint"] or "",
+        "provider_name": row["provider"] or "",
         "byok_usage_inference": 0,
-        "requests": sums.requests,
-        "prompt_tokens": sums.prompt_tokens,
-        "completion_tokens": sums.completion_tokens,
-        "reasoning_tokens": sums.reasoning_tokens,
-        "cached_tokens": sums.cached_tokens,
-        "cache_write_tokens": sums.cache_write_tokens,
-        "failed_requests": sums.failed,
-        "unpriced_requests": sums.unpriced,
-        "cache_saving": usd(sums.cache_saving_nanousd),
+        **figures,
     }
-    return {**item, "user": row.user} if by_user else item
+    for name in groups:
+        if name == _WORKSPACE:
+            item["workspace_id"] = None
+        else:
+            item["api_key_hash" if name == "key" else name] = row[name]
+    return item

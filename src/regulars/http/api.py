@@ -13,8 +13,14 @@ from regulars.http.auth import Authenticator
 from regulars.http.errors import error_body, error_headers
 from regulars.model.caller import ApiKey
 from regulars.model.catalog import Catalog
-from regulars.model.errors import GatewayError, UnavailableError
-from regulars.stores.base import Reports, StoreError
+from regulars.model.errors import (
+    CallerError,
+    GatewayError,
+    RequestTimeoutError,
+    UnavailableError,
+)
+from regulars.reports.schema import ReportError
+from regulars.stores.base import Reports, StoreError, StoreTimeoutError
 
 Handler = Callable[[Request, ApiKey], Awaitable[Response]]
 
@@ -29,6 +35,8 @@ class Api:
     now: Callable[[], datetime]
     erase: Callable[[str, str], dict[str, Any]]
     """Erases a user of an account; the receipt. Blocking."""
+    recording: bool = True
+    """Whether requests are recorded: every answer says so when they are not."""
 
 
 def json_response(value: Any, status: int = 200) -> Response:
@@ -43,11 +51,18 @@ def with_key(api: Api, handler: Handler) -> Callable[[Request], Awaitable[Respon
         try:
             header = request.headers.get("authorization")
             key = await api.auth.caller(None if header is None else header.encode("latin-1"))
-            return await handler(request, key)
+            response = await handler(request, key)
         except GatewayError as error:
-            return error_response(error)
+            response = error_response(error)
+        except ReportError as exc:
+            response = error_response(CallerError(str(exc)))
+        except StoreTimeoutError as exc:
+            response = error_response(RequestTimeoutError(str(exc)))
         except StoreError as exc:
-            return error_response(UnavailableError(f"the store cannot answer now: {exc}"))
+            response = error_response(UnavailableError(f"the store cannot answer now: {exc}"))
+        if not api.recording:
+            response.headers["x-regulars-ledger"] = "off"
+        return response
 
     return handle
 

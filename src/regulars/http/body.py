@@ -2,13 +2,22 @@
 
 from collections.abc import Mapping
 
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
 from regulars.gateway.client import ClientGoneError
 from regulars.http.asgi import Receive
 from regulars.model.errors import CallerError, PayloadTooLargeError, UnsupportedMediaError
 
 
-async def read_body(receive: Receive, headers: Mapping[bytes, bytes], limit_bytes: int) -> bytes:
+async def read_body(
+    receive: Receive,
+    headers: Mapping[bytes, bytes],
+    limit_bytes: int,
+    cycle: RequestResponseCycle | None = None,
+) -> bytes:
     """Return the whole body. How long it may take is `http/server.py`'s business.
+
+    `cycle` is uvicorn's state of the request, by which a body that is all here is taken at once.
 
     Raises:
         PayloadTooLargeError: over the limit, told as early as the headers show it.
@@ -24,6 +33,21 @@ async def read_body(receive: Receive, headers: Mapping[bytes, bytes], limit_byte
     length = headers.get(b"content-length")
     if length is not None and (not length.isdigit() or int(length) > limit_bytes):
         raise _too_large(limit_bytes)
+    if cycle is not None and not cycle.more_body and not cycle.disconnected:
+        # All here already, as it is with nearly every request: no message is made of it.
+        body = bytes(cycle.body)
+        cycle.body = bytearray()
+        cycle.flow.resume_reading()
+        if len(body) > limit_bytes:
+            raise _too_large(limit_bytes)
+    else:
+        body = await _receive(receive, limit_bytes)
+    if not body:
+        raise CallerError('body: is empty; send {"model": …, "messages": […]}')
+    return body
+
+
+async def _receive(receive: Receive, limit_bytes: int) -> bytes:
     pieces: list[bytes] = []
     size = 0
     while True:
@@ -37,10 +61,7 @@ async def read_body(receive: Receive, headers: Mapping[bytes, bytes], limit_byte
         if not message["more_body"]:
             break
         pieces.append(piece)
-    body = b"".join((*pieces, piece)) if pieces else piece
-    if not body:
-        raise CallerError('body: is empty; send {"model": …, "messages": […]}')
-    return body
+    return b"".join((*pieces, piece)) if pieces else piece
 
 
 def _too_large(limit_bytes: int) -> PayloadTooLargeError:

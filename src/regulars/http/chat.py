@@ -22,7 +22,7 @@ from regulars.identity.end_user import refuse_repeated
 from regulars.model.caller import ApiKey
 from regulars.model.errors import GatewayError, MethodNotAllowedError
 from regulars.model.ids import GENERATION_RANDOM_BITS, generation_id
-from regulars.wire.chat import ChatRequest, parse_chat
+from regulars.wire.chat import ChatRequest, parse_chat, service_tier
 
 LABEL_CHARS_MAX: Final = 256
 
@@ -51,7 +51,8 @@ class ChatRoute:
         at_s, created_at_us = time.monotonic(), time.time_ns() // 1000
         chosen_id = generation_id(created_at_us, self._random_bits(GENERATION_RANDOM_BITS))
         arrival = _Arrival(chosen_id, created_at_us, at_s)
-        connection = scope[CONNECTION]
+        # Taken out: a scope that holds what holds it waits for the garbage collector.
+        connection, cycle = scope.pop(CONNECTION), scope.pop(CYCLE)
         try:
             if scope["method"] != "POST":
                 raise MethodNotAllowedError(f"method {scope['method']}: use POST here")
@@ -62,9 +63,9 @@ class ChatRoute:
             require_inference(key)
             self._relay.admit(key.hash)
             try:
-                body = await read_body(receive, headers, self._body_limit_bytes)
+                body = await read_body(receive, headers, self._body_limit_bytes, cycle)
                 call = self._call(arrival, key, parse_chat(body), headers)
-                await self._relay.chat(call, Reply(connection, scope[CYCLE]))
+                await self._relay.chat(call, Reply(connection, cycle))
             finally:
                 self._relay.release(key.hash)
         except GatewayError as error:
@@ -96,6 +97,7 @@ class ChatRoute:
             app=_label(headers.get(b"x-openrouter-title") or headers.get(b"x-title")),
             referer=_label(headers.get(b"http-referer")),
             user_agent=_label(headers.get(b"user-agent")),
+            service_tier=service_tier(request) if "service_tier" in request.fields else None,
         )
         return Call(
             accepted,

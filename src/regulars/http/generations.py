@@ -1,5 +1,7 @@
 """GET /generation and /generations: single requests, looked up and listed."""
 
+from typing import Final
+
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
@@ -11,7 +13,7 @@ from regulars.model.errors import CallerError, ForbiddenError, NotFoundError
 from regulars.stores.base import Filter
 from regulars.wire.views import generation_view
 
-_LIST_PARAMS = frozenset(
+LIST_PARAMS: Final = frozenset(
     {"user", "model", "provider", "api_key_hash", "from", "to", "limit", "cursor"}
 )
 
@@ -26,7 +28,8 @@ def get_generation(api: Api) -> Handler:
             raise CallerError("id: is missing; send ?id=gen-…")
         row = await run_in_threadpool(api.reports.generation, wanted)
         if row is None or row.account != key.account:
-            raise NotFoundError(f"generation {wanted[:80]!r} is not known")
+            why = "" if api.recording else ": nothing is recorded here, [ledger] enabled is false"
+            raise NotFoundError(f"generation {wanted[:80]!r} is not known{why}")
         if key.role is not Role.MANAGEMENT and row.key_hash != key.hash:
             raise ForbiddenError(
                 f"generation {wanted!r} belongs to another API key; use that one "
@@ -42,7 +45,7 @@ def list_generations(api: Api) -> Handler:
 
     async def handle(request: Request, key: ApiKey) -> Response:
         params = request.query_params
-        query.only(params, _LIST_PARAMS)
+        query.only(params, LIST_PARAMS)
         span = query.span(params)
         own = None if key.role is Role.MANAGEMENT else key.hash
         asked = query.text(params, "api_key_hash")

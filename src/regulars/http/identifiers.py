@@ -1,6 +1,7 @@
 """GET /identifiers: how healthy the ids are that requests name their users by."""
 
 from dataclasses import asdict
+from typing import Final
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -13,13 +14,15 @@ from regulars.model.caller import ApiKey
 from regulars.stores.base import Filter
 from regulars.stores.identifiers import look_at_identifiers
 
+PARAMS: Final = frozenset({"from", "to"})
+
 
 def get_identifiers(api: Api) -> Handler:
     """`GET /identifiers`: of the last 30 days, or of `from` and `to`."""
 
     async def handle(request: Request, key: ApiKey) -> Response:
         require_management(key)
-        query.only(request.query_params, frozenset({"from", "to"}))
+        query.only(request.query_params, PARAMS)
         asked = "from" in request.query_params or "to" in request.query_params
         span = query.span(request.query_params)
         if not asked:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Final
 
 from regulars.identity.name import USER_LENGTH_MAX, accept_name
@@ -72,17 +72,19 @@ def limit(params: Mapping[str, str], *, default: int = LIMIT_DEFAULT, most: int 
     return int(digits)
 
 
-def span(params: Mapping[str, str]) -> Span:
+def span(params: Mapping[str, str], *, zone: tzinfo = UTC) -> Span:
     """Return the range of `from` and `to`.
 
-    Both take a date or an ISO time (UTC unless it names an offset). A date in `to` means that
+    Both take a date or an ISO time (in `zone` unless it names an offset). A date in `to` means that
     whole day; a time in `to` is the first moment left out.
     """
-    begin = _moment(params, "from", whole_day=False)
-    end = _moment(params, "to", whole_day=True)
+    begin = _moment(params, "from", zone, whole_day=False)
+    end = _moment(params, "to", zone, whole_day=True)
     if begin is not None and end is not None and begin > end:
         raise CallerError("from: is after to; swap them")
-    return Span(None if begin is None else _us(begin), None if end is None else _us(end))
+    return Span(
+        None if begin is None else microseconds(begin), None if end is None else microseconds(end)
+    )
 
 
 def day(params: Mapping[str, str], name: str) -> Span | None:
@@ -91,22 +93,25 @@ def day(params: Mapping[str, str], name: str) -> Span | None:
     if value is None:
         return None
     begin = datetime.combine(_date(value, name), datetime.min.time(), UTC)
-    return Span(_us(begin), _us(begin + _DAY))
+    return Span(microseconds(begin), microseconds(begin + _DAY))
 
 
 def completed_days(now: datetime, *, count: int) -> Span:
     """Return the range of the last `count` whole UTC days before today."""
     today = datetime.combine(now.astimezone(UTC).date(), datetime.min.time(), UTC)
-    return Span(_us(today - count * _DAY), _us(today))
+    return Span(microseconds(today - count * _DAY), microseconds(today))
 
 
-def _moment(params: Mapping[str, str], name: str, *, whole_day: bool) -> datetime | None:
+def _moment(
+    params: Mapping[str, str], name: str, zone: tzinfo, *, whole_day: bool
+) -> datetime | None:
     value = params.get(name)
     if value is None:
         return None
     if len(value) == 10:
-        begin = datetime.combine(_date(value, name), datetime.min.time(), UTC)
-        return begin + _DAY if whole_day else begin
+        # The next day's begin is found by the calendar: days of 23 and 25 hours exist.
+        first = _date(value, name) + (_DAY if whole_day else timedelta())
+        return datetime.combine(first, datetime.min.time(), zone)
     try:
         # A plus sign in a query string arrives as a space.
         moment = datetime.fromisoformat(value.replace(" ", "+") if "T" in value else value)
@@ -115,7 +120,7 @@ def _moment(params: Mapping[str, str], name: str, *, whole_day: bool) -> datetim
             f"{name}: {value[:40]!r} is neither a date (2026-01-31) nor an ISO time "
             "(2026-01-31T12:00:00Z)"
         ) from exc
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+    return moment.replace(tzinfo=zone) if moment.tzinfo is None else moment
 
 
 def _date(value: str, name: str) -> date:
@@ -128,5 +133,6 @@ def _date(value: str, name: str) -> date:
     return parsed
 
 
-def _us(moment: datetime) -> int:
+def microseconds(moment: datetime) -> int:
+    """Return a moment as microseconds since 1970."""
     return (moment - _EPOCH) // timedelta(microseconds=1)

@@ -3,18 +3,23 @@
 from collections.abc import Callable
 from typing import Final
 
+import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from regulars.http.activity import get_activity
+from regulars.http.analytics import get_meta, post_query
 from regulars.http.api import Api, Handler, error_response, with_key
 from regulars.http.catalog import list_endpoints, list_models
+from regulars.http.export import get_export
+from regulars.http.external_users import list_external_users
 from regulars.http.generations import get_generation, list_generations
 from regulars.http.identifiers import get_identifiers
 from regulars.http.keys import get_key
-from regulars.http.users import USER_PATH, delete_user
+from regulars.http.openapi import document
+from regulars.http.users import delete_user, get_user, list_users
 from regulars.model.errors import CallerError, MethodNotAllowedError, NotFoundError
 
 BASES: Final = ("/api/v1", "/v1")
@@ -24,11 +29,20 @@ WITH_KEY: Final[dict[str, Callable[[Api], Handler]]] = {
     "/generation": get_generation,
     "/generations": list_generations,
     "/activity": get_activity,
+    "/activity/export": get_export,
+    "/analytics/meta": get_meta,
+    "/external-users": list_external_users,
     "/identifiers": get_identifiers,
+    "/users": list_users,
+    "/users/{user:path}": get_user,
     "/key": get_key,
     "/auth/key": get_key,
 }
-OPEN: Final = frozenset({"/models", "/models/{model:path}/endpoints", "/healthz", "/readyz"})
+POST_WITH_KEY: Final[dict[str, Callable[[Api], Handler]]] = {"/analytics/query": post_query}
+DELETE_WITH_KEY: Final[dict[str, Callable[[Api], Handler]]] = {"/users/{user:path}": delete_user}
+OPEN: Final = frozenset(
+    {"/models", "/models/{model:path}/endpoints", "/openapi.json", "/healthz", "/readyz"}
+)
 """Routes that answer without a key (the pages have their own login)."""
 
 
@@ -41,12 +55,18 @@ def api_routes(api: Api, *, ready: Callable[[], bool]) -> list[BaseRoute]:
     async def endpoints(request: Request) -> Response:
         return list_endpoints(api, request)
 
+    described = msgspec.json.encode(document())
+
+    async def openapi(_request: Request) -> Response:
+        return Response(described, media_type="application/json")
+
     async def healthz(_request: Request) -> Response:
         return JSONResponse({"status": "ok"})
 
     async def readyz(_request: Request) -> Response:
         if ready():
-            return JSONResponse({"status": "ready"})
+            off = {} if api.recording else {"ledger": "off"}
+            return JSONResponse({"status": "ready", **off})
         return JSONResponse({"status": "not ready"}, 503)
 
     routes: list[BaseRoute] = [Route("/healthz", healthz), Route("/readyz", readyz)]
@@ -55,7 +75,15 @@ def api_routes(api: Api, *, ready: Callable[[], bool]) -> list[BaseRoute]:
             Route(base + path, with_key(api, handler(api))) for path, handler in WITH_KEY.items()
         ]
         routes += [
-            Route(base + USER_PATH, with_key(api, delete_user(api)), methods=["DELETE"]),
+            Route(base + path, with_key(api, handler(api)), methods=["POST"])
+            for path, handler in POST_WITH_KEY.items()
+        ]
+        routes += [
+            Route(base + path, with_key(api, handler(api)), methods=["DELETE"])
+            for path, handler in DELETE_WITH_KEY.items()
+        ]
+        routes += [
+            Route(base + "/openapi.json", openapi),
             Route(base + "/models", models),
             Route(base + "/models/{model:path}/endpoints", endpoints),
         ]

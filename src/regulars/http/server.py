@@ -5,7 +5,7 @@ reports a client that left only to who asks. Nothing here runs per chunk.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from typing import Any, Final
 
 from typing_extensions import override
@@ -58,6 +58,7 @@ class EdgeProtocol(HttpToolsProtocol):
         self._refused = False
         self._arrival: asyncio.TimerHandle | None = None
         self._stall: asyncio.TimerHandle | None = None
+        self._idle_since: float | None = None
 
     # --- connection
 
@@ -72,6 +73,9 @@ class EdgeProtocol(HttpToolsProtocol):
         self._expect(None)
         self._clear_stall()
         super().connection_lost(exc)
+        if self.timeout_keep_alive_task is not None:
+            self.timeout_keep_alive_task.cancel()
+            self.timeout_keep_alive_task = None
         if self._answering is not None and not self._answering.response_complete:
             # uvicorn tells only the last request that came, which may wait behind this one.
             self._answering.disconnected = True
@@ -105,7 +109,6 @@ class EdgeProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         self._in_head = True
         super().on_message_begin()
-        self.scope[CONNECTION] = self  # type: ignore[typeddict-unknown-key]
 
     @override
     def on_headers_complete(self) -> None:
@@ -128,6 +131,7 @@ class EdgeProtocol(HttpToolsProtocol):
         self._in_head = False
         self._in_body = True
         # With pipelining `self.cycle` runs ahead of the one that is being answered.
+        self.scope[CONNECTION] = self  # type: ignore[typeddict-unknown-key]
         self.scope[CYCLE] = self.cycle  # type: ignore[typeddict-unknown-key]
         if not self.pipeline:
             self._answering = self.cycle
@@ -148,21 +152,24 @@ class EdgeProtocol(HttpToolsProtocol):
         if self._refused:
             return
         super().on_message_complete()
-        if self.cycle.response_complete and self.timeout_keep_alive_task is None:
-            # Answered before its body was here: uvicorn begins to wait at answers only.
-            self.timeout_keep_alive_task = self.loop.call_later(
-                self.timeout_keep_alive, self.timeout_keep_alive_handler
-            )
+        if self.cycle.response_complete:
+            self._rest()  # answered before its body was here
 
     @override
     def on_response_complete(self) -> None:
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
         if self.pipeline:
-            self._answering = self.pipeline[-1][0]
-        super().on_response_complete()
-        if self.pipeline:
-            # uvicorn reads on at each answer: whoever pipelines on and on would fill the memory.
-            self.flow.pause_reading()
-        elif self._in_body and self.expect_100_continue:
+            cycle, app = self.pipeline.pop()
+            self._answering = cycle
+            self._start_asgi_task(cycle, app)
+        else:
+            self._rest()
+        # While others wait their turn nothing is read: who pipelines on would fill the memory.
+        if not self.pipeline:
+            self.flow.resume_reading()
+        if not self.pipeline and self._in_body and self.expect_100_continue:
             # He may send the body or leave it out: what comes next could be either.
             self.transport.close()
 
@@ -184,6 +191,38 @@ class EdgeProtocol(HttpToolsProtocol):
     def resume_writing(self) -> None:
         self._clear_stall()
         super().resume_writing()
+
+    # --- keep-alive
+
+    def _rest(self) -> None:
+        """Begin to wait for the next request.
+
+        One timer a connection that looks when it rings, where uvicorn starts and cancels one a
+        request.
+        """
+        self._idle_since = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._ring_in(self.timeout_keep_alive)
+
+    def _ring_in(self, delay_s: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(
+            delay_s, self.timeout_keep_alive_handler
+        )
+
+    @override
+    def _unset_keepalive_if_required(self) -> None:
+        self._idle_since = None
+
+    @override
+    def timeout_keep_alive_handler(self) -> None:
+        self.timeout_keep_alive_task = None
+        if self._idle_since is None:
+            return  # busy; the answer begins the wait anew
+        left_s = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left_s > 0:
+            self._ring_in(left_s)
+        elif not self.transport.is_closing():
+            self.transport.close()
 
     # --- bounds
 
@@ -249,6 +288,12 @@ class EdgeProtocol(HttpToolsProtocol):
         if self._stall is not None:
             self._stall.cancel()
             self._stall = None
+
+
+def leave_connection(scope: MutableMapping[str, Any]) -> None:
+    """Take the connection out of a scope that needs it no more, or it is a garbage cycle."""
+    scope.pop(CONNECTION, None)
+    scope.pop(CYCLE, None)
 
 
 def edge_protocol(settings: ServerSettings) -> type[EdgeProtocol]:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from regulars.identity.end_user import EndUsers
 from regulars.identity.name import SESSION_LENGTH_MAX, accept_name
@@ -64,7 +65,7 @@ class WantedReader:
         for name in names:
             candidate = self._candidate(name, request, (account, end_user, session))
             if cold_reason is not None:
-                candidate = candidate._replace(keys=self._nobody())
+                candidate = replace(candidate, keys=self._nobody())
             candidates.append(candidate)
         return Wanted(end_user, session, tuple(candidates), cold_reason)
 

@@ -13,8 +13,9 @@ from regulars.config.settings import LedgerSettings
 from regulars.ledger.entry import Entry
 from regulars.ledger.journal import Journal, Orphan, Started, is_supported, orphans
 from regulars.ledger.spool import finish_spool, read_spool, spool_files, write_spool
+from regulars.model.errors import UnrecordedError
 from regulars.model.generation import Generation
-from regulars.stores.base import Ledger, RowError, StoreError, Tidy
+from regulars.stores.base import Correcting, Ledger, RowError, StoreError, Tidy
 
 WAITING_LOG_S: Final = 10.0
 """At most one `ledger_rows_waiting` in this time, however often the store is tried."""
@@ -72,12 +73,12 @@ class Committer:
         self._rung = False
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
-        self._unwritable = 0
-        self._failing = False
+        self.unwritable = 0
+        self.is_failing = False
         self._logged_s: float | None = None
         self._tidied_s = self._tidy_at_s = 0.0
         self._has_spooled = True  # look for what earlier processes left
-        self.spooled = 0
+        self.spooled = self.commits = self.committed = 0
 
     def start(self) -> None:
         """Start the thread."""
@@ -150,7 +151,9 @@ class Committer:
         while self._told < len(self._in_hand):
             last_try = self._stopping.is_set()
             try:
-                self._ledger.append([entry.row for entry in entries])
+                rows = [entry.row for entry in entries]
+                self._ledger.append(rows)
+                self._correct(rows)
             except RowError as exc:
                 self._isolate(entries, exc)
                 return
@@ -167,8 +170,16 @@ class Committer:
                 return
             else:
                 self._note_success()
+                self.commits += 1
+                self.committed += len(entries)
                 self._tell(entries, None)
                 return
+
+    def _correct(self, rows: Sequence[Generation]) -> None:
+        """Correct those that came after their own first version, which `append` had kept."""
+        for row in rows:
+            if row.error == UnrecordedError.code and isinstance(self._ledger, Correcting):
+                self._ledger.correct(row)
 
     def _isolate(self, entries: Sequence[Entry], error: Exception) -> None:
         """Halve the batch until the bad row stands alone: the others go in, in order."""
@@ -178,7 +189,7 @@ class Committer:
             self._store(entries[middle:])
             return
         logger.error("ledger_row_unwritable id=%s reason=%r", entries[0].row.id, str(error))
-        self._unwritable += 1
+        self.unwritable += 1
         self._tell(entries, error)
 
     def _tell(self, entries: Sequence[Entry], error: Exception | None) -> None:
@@ -187,7 +198,7 @@ class Committer:
 
     def _note_failure(self, error: StoreError) -> None:
         now = time.monotonic()
-        self._failing = True
+        self.is_failing = True
         if self._logged_s is not None and now - self._logged_s < WAITING_LOG_S:
             return
         self._logged_s = now
@@ -203,8 +214,8 @@ class Committer:
             )
 
     def _note_success(self) -> None:
-        if self._failing:
-            self._failing, self._logged_s = False, None
+        if self.is_failing:
+            self.is_failing, self._logged_s = False, None
             logger.warning("ledger_recovered waiting=%d", len(self._queue))
 
     def _unwritten(self) -> list[Entry]:
@@ -291,9 +302,9 @@ class Committer:
             except OSError as exc:
                 logger.warning("ledger_spool_unreadable file=%s reason=%r", path, str(exc))
                 continue
-            before = self._unwritable
+            before = self.unwritable
             self._store_rows(rows)
-            unreadable += self._unwritable - before
+            unreadable += self.unwritable - before
             finish_spool(path, unreadable=unreadable)
             self.spooled = max(0, self.spooled - len(rows))
             logger.warning(
@@ -330,7 +341,7 @@ class Committer:
         lost = [entry for entry in entries if entry.row.id in refused]
         self._tell_loop(kept, None)
         if lost:
-            self._unwritable += len(lost)
+            self.unwritable += len(lost)
             self._tell_loop(lost, RowError(f"the row does not fit the spool file {path}"))
 
     def _spool_unwritten(self) -> bool:

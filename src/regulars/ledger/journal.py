@@ -17,7 +17,8 @@ from typing import Final
 
 import msgspec
 
-from regulars.billing.price import cost, estimate
+from regulars.billing.charge import charge, service_price
+from regulars.billing.price import estimate
 from regulars.exchange.exchange import INTERRUPTED, Accepted
 from regulars.model.catalog import Endpoint
 from regulars.model.generation import Generation, UsageSource
@@ -30,6 +31,9 @@ except ImportError:  # Windows
 
 JOURNAL_BYTES_MAX: Final = 4_194_304
 """At this size a journal is written anew with what is still open, and doubles where that is more."""
+
+WRITTEN_MAX: Final = 4096
+"""How many endpoints, each with a price, are kept as they stand in lines."""
 
 FILE_MODE: Final = 0o600
 MARK: Final = ".journal."
@@ -187,16 +191,36 @@ def _write_all(file: int, data: bytes) -> None:
 def _line(started: Started) -> bytes:
     accepted, endpoint = started
     price = endpoint.price
+    if price is not None and accepted.service_tier is not None:
+        price = service_price(price, served=None, asked=accepted.service_tier)
     if price is not None:  # only what counts for this request: all dates would be a long line
         tokens = estimate(accepted.prompt_bytes, 0).prompt_tokens
         price = price.of(tokens, accepted.created_at_us)
-    line = _Line(accepted, endpoint.provider.name, endpoint.id, endpoint.upstream_model, price)
-    return _ENCODER.encode(line) + b"\n"
+    return b"[%b,%b]\n" % (_ENCODER.encode(accepted), _written(endpoint, price))
+
+
+_recent: dict[tuple[int, int], tuple[Endpoint, Price | None, bytes]] = {}
+
+
+def _written(endpoint: Endpoint, price: Price | None) -> bytes:
+    """Write what is the same in every line of an endpoint and a price: decimals are slow."""
+    place = (id(endpoint), id(price))
+    found = _recent.get(place)
+    if found is not None and found[0] is endpoint and found[1] is price:
+        return found[2]
+    parts = (endpoint.provider.name, endpoint.id, endpoint.upstream_model, price)
+    text = _ENCODER.encode(parts)[1:-1]
+    if len(_recent) >= WRITTEN_MAX:
+        _recent.clear()
+    _recent[place] = (endpoint, price, text)
+    return text
 
 
 def _interrupted(line: _Line) -> Generation:
     accepted = line.accepted
     usage = estimate(accepted.prompt_bytes, 0)
+    estimated = UsageSource.ESTIMATED
+    charged = charge(usage, line.price, usage_source=estimated, at_us=accepted.created_at_us)
     return Generation(
         id=accepted.id,
         created_at_us=accepted.created_at_us,
@@ -212,8 +236,10 @@ def _interrupted(line: _Line) -> Generation:
         endpoint=line.endpoint,
         upstream_model=line.upstream_model,
         usage=usage,
-        usage_source=UsageSource.ESTIMATED,
-        cost=None if line.price is None else cost(usage, line.price),
+        usage_source=estimated,
+        cost=charged.cost,
+        cost_source=charged.source,
+        price=charged.price,
         error=INTERRUPTED.error,
         app=accepted.app,
         referer=accepted.referer,

@@ -20,6 +20,7 @@ from regulars.ledger.entry import Entry
 from regulars.ledger.journal import Started
 from regulars.ledger.spool import HasSpoolPath
 from regulars.model.catalog import Endpoint
+from regulars.model.errors import UnrecordedError
 from regulars.model.generation import Generation
 from regulars.stores.base import Ledger, RowError, StoreError
 
@@ -89,6 +90,26 @@ class LedgerWriter:
         """Rows in spool files of this process that wait for the store."""
         return self._committer.spooled
 
+    @property
+    def unwritable(self) -> int:
+        """Rows that can never be kept, since the start; the log has their ids."""
+        return self._committer.unwritable
+
+    @property
+    def commits(self) -> int:
+        """Transactions that made rows durable, since the start."""
+        return self._committer.commits
+
+    @property
+    def committed(self) -> int:
+        """Rows they held."""
+        return self._committer.committed
+
+    @property
+    def is_store_away(self) -> bool:
+        """Whether the store refused the last batch."""
+        return self._committer.is_failing
+
     def start(self) -> None:
         """Start the thread; rows spooled by an earlier process go in first."""
         self._loop = asyncio.get_running_loop()
@@ -120,6 +141,18 @@ class LedgerWriter:
         future: asyncio.Future[bool] = self._running().create_future()
         self._put(row, future)
         return future
+
+    def correct(self, row: Generation) -> None:
+        """Queue what is to be said in place of a row that is queued or kept; never waits.
+
+        Of outcome, status and error only, and only with the error `unrecorded`: that is how a
+        row in a spool file is known as one.
+        """
+        assert row.error == UnrecordedError.code, "a row that is to be corrected says so"
+        try:
+            self.submit(row)
+        except LedgerFullError:
+            logger.exception("ledger_correction_dropped id=%s", row.id)
 
     async def settle(self, row: Generation) -> bool:
         """Queue a row and wait up to `commit_wait_s`: True once durable, False if not in time.

@@ -2,8 +2,25 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
 
 from regulars.model.money import Price
+
+EndUserField: TypeAlias = Literal["none", "user", "safety_identifier", "metadata.user_id"]
+CacheKeyRule: TypeAlias = Literal["pass", "fill", "drop"]
+
+
+@dataclass(frozen=True, slots=True)
+class Disclosure:
+    """What a provider is told of who asks: at most a pseudonym.
+
+    `end_user_field` is the field of its requests that carries the end user's. Of the client's
+    own `prompt_cache_key`: `pass` sends it on, `fill` also sends the end user's pseudonym where
+    there is none, `drop` never sends any.
+    """
+
+    end_user_field: EndUserField = "none"
+    prompt_cache_key: CacheKeyRule = "pass"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +49,7 @@ class Provider:
     timeouts: Timeouts = Timeouts()
     cache_ttl_s: float | None = None
     allow_link_local: bool = False
+    disclosure: Disclosure = Disclosure()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +64,8 @@ class Traits:
     quantization: str = "unknown"
     keeps_data: bool | None = None
     zdr: bool = False
+    distillable: bool | None = None
+    """Whether the model's author allows training others on its text."""
     completion_tokens_max: int | None = None
 
 

@@ -100,6 +100,12 @@ class UnavailableError(GatewayError):
     status = 503
 
 
+class UnrecordedError(UnavailableError):
+    """The answer is there, but its row was not durable in time, and then nobody is to get it."""
+
+    code = "unrecorded"
+
+
 class RateLimitedError(GatewayError):
     """Every endpoint that could serve the request asked for a pause."""
 

@@ -1,11 +1,15 @@
 """The value the product is about: one client request and its one ledger row."""
 
+import hashlib
 from enum import StrEnum
 
 from msgspec import Struct
 
 from regulars.model.money import Cost
 from regulars.model.tokens import Usage
+
+VERSION_BYTES = 6
+"""Of a price's short name: operators have dozens of prices, not millions."""
 
 
 class Outcome(StrEnum):
@@ -23,6 +27,19 @@ class UsageSource(StrEnum):
 
     REPORTED = "reported"
     ESTIMATED = "estimated"
+
+
+class CostSource(StrEnum):
+    """How a cost was found."""
+
+    COMPUTED = "computed"
+    """Reported tokens x price."""
+    ESTIMATED = "estimated"
+    """Estimated tokens x price."""
+    REPORTED = "reported"
+    """The upstream said what it charged."""
+    INSURED = "insured"
+    """Free: the answer came to nothing."""
 
 
 class Attempt(Struct, frozen=True, gc=False):
@@ -46,7 +63,9 @@ class Generation(Struct, frozen=True, kw_only=True, gc=False):
 
     `created_at_us` is when the request was accepted, in microseconds since 1970 (UTC).
     `provider`, `endpoint` and `upstream_model` name the last endpoint tried, None when none
-    was. `cost` is None when no price is known or nothing was used. `ttft_ms` counts from
+    was. `cost` is None when no price is known or nothing was used. `price` is the price in force
+    for this request, in words (`billing.price`), so that a row explains its cost by itself
+    whatever the price is later. `service_tier` is the tier that served. `ttft_ms` counts from
     acceptance to the first content handed to the client, `duration_ms` to the end.
     """
 
@@ -69,6 +88,9 @@ class Generation(Struct, frozen=True, kw_only=True, gc=False):
     usage: Usage | None = None
     usage_source: UsageSource | None = None
     cost: Cost | None = None
+    cost_source: CostSource | None = None
+    price: str | None = None
+    service_tier: str | None = None
     ttft_ms: float | None = None
     duration_ms: float = 0.0
     error: str | None = None
@@ -81,3 +103,10 @@ class Generation(Struct, frozen=True, kw_only=True, gc=False):
     def price_status(self) -> str:
         """`priced`, or `unknown` where usage is known but its price is not."""
         return "unknown" if self.cost is None and self.usage is not None else "priced"
+
+    @property
+    def price_version(self) -> str | None:
+        """A short name of the price: the same for the same price, another for any other."""
+        if self.price is None:
+            return None
+        return hashlib.blake2b(self.price.encode(), digest_size=VERSION_BYTES).hexdigest()

@@ -1,7 +1,7 @@
 """Prices in Decimal USD per token, costs in whole nano-USD; money is never a float."""
 
 from bisect import bisect_left, bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
@@ -34,9 +34,11 @@ class Price:
     dated: "tuple[tuple[int, Price], ...]" = ()
     """Where the price changes: (from this microsecond since 1970, the whole price then),
     ascending; the first is today's. Empty: one price for ever."""
+    services: "tuple[tuple[str, Price], ...]" = field(default=(), hash=False)
+    """What other service tiers cost: (the tier's name, like `flex`, the whole price there)."""
 
     def of(self, prompt_tokens: int, at_us: int | None) -> "Price":
-        """Return the plain price of one request: without tiers and dates."""
+        """Return the plain price of one request: without tiers and dates, of its own service."""
         price = self
         if price.dated:
             place = 1 if at_us is None else bisect_right(price.dated, at_us, key=_begin)
@@ -54,13 +56,32 @@ class Cost(Struct, frozen=True, gc=False):
     """What one generation cost, in nano-USD; `prompt + completion == total`, always.
 
     `cache_saving` is what the same tokens would have cost more without a cache: positive for
-    discounted reads, less the premium paid for writes.
+    discounted reads, less the premium paid for writes. `byok` is the part of the total that a
+    reseller did not charge, since a provider bills it to our own key there; None without such.
     """
 
     total: int
     prompt: int
     completion: int
     cache_saving: int
+    byok: int | None = None
+
+
+class ReportedCost(Struct, frozen=True, gc=False):
+    """What an upstream says it charged, in nano-USD; None: it did not say that part.
+
+    `total` is all of it, `byok` (see `Cost`) included.
+    """
+
+    total: int
+    completion: int | None = None
+    byok: int | None = None
+
+
+def plain_text(value: Decimal) -> str:
+    """Write a decimal without exponent and without zeros at its end: 0.60 → `0.6`."""
+    text = format(value, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def usd_text(nanousd: int) -> str:
@@ -69,4 +90,5 @@ def usd_text(nanousd: int) -> str:
     whole, nanos = divmod(abs(nanousd), NANOUSD_PER_USD)
     if not nanos:
         return f"{sign}{whole}"
-    return f"{sign}{whole}.{nanos:09d}".rstrip("0")
+    # Added before and cut off again: a format width costs three times as much.
+    return f"{sign}{whole}.{str(NANOUSD_PER_USD + nanos)[1:]}".rstrip("0")

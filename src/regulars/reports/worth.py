@@ -108,6 +108,22 @@ class Tally:
         users[row.end_user] = users.get(row.end_user, Use()).plus(use)
 
 
+Page = Callable[[str | None], tuple[Sequence[Generation], str | None]]
+"""Returns the rows before an id, newest first, and the id to go on with, None at the end."""
+
+
+def tally(page: Page, *, pages_max: int) -> tuple[Tally, bool]:
+    """Add rows up page by page; says whether all were read."""
+    added, before = Tally(), None
+    for _ in range(pages_max):
+        rows, before = page(before)
+        for row in rows:
+            added.add(row)
+        if before is None:
+            return added, True
+    return added, False
+
+
 Draw = Callable[[Sequence[Use], int], Sequence[Use]]
 """Draws so many with replacement, like `Random.choices(…, k=…)`."""
 

@@ -38,10 +38,11 @@ class UnderWay:
         else:
             self._table.put(key, (endpoint_id, found[1], found[2] + 1))
 
-    def settle(self, key: int) -> None:
-        """Forget a key: it was answered, and its placement says more."""
+    def settle(self, *keys: int) -> None:
+        """Forget keys: they were answered, and their placements say more."""
         if len(self._table):
-            self._table.drop(key)
+            for key in keys:
+                self._table.drop(key)
 
     def failed(self, key: int, endpoint_id: str) -> None:
         """Forget a key that nobody should follow to this endpoint any more."""

@@ -87,7 +87,7 @@ def _stage(planner: Planner, stage: Stage, now_s: float) -> StageView:
         retry_after_s=standings.retry_after_s,
         session=_placed(planner, stage.keys.session, now_s),
         user=_placed(planner, stage.keys.user, now_s),
-        endpoints=_endpoints(planner, stage, standings.refusals, now_s),
+        endpoints=endpoint_views(planner, stage.endpoints, standings.refusals, now_s),
     )
 
 
@@ -109,12 +109,13 @@ def _placed(planner: Planner, key: int, now_s: float) -> Placed | None:
     return None if found is None else Placed(found[0], max(now_s - found[1], 0.0), found[2])
 
 
-def _endpoints(
-    planner: Planner, stage: Stage, refusals: Sequence[Refusal], now_s: float
+def endpoint_views(
+    planner: Planner, endpoints: Sequence[Endpoint], refusals: Sequence[Refusal], now_s: float
 ) -> tuple[EndpointView, ...]:
+    """Show endpoints as a decision among them would see them now."""
     health = planner.health
     reasons = {refusal.endpoint: refusal.reason for refusal in refusals}
-    scene = planner.router.scene(stage.endpoints, now_s)
+    scene = planner.router.scene(endpoints, now_s)
     return tuple(
         [
             EndpointView(

@@ -105,6 +105,9 @@ class Filter:
             return f"{kept}, and provider.data_collection is deny"
         if wishes.zdr and not traits.zdr:
             return "has no zero data retention, and provider.zdr is true"
+        if wishes.distillable and not traits.distillable:
+            said = "does not allow" if traits.distillable is False else "is not known to allow"
+            return f"{said} distillation, and provider.enforce_distillable_text is true"
         if wishes.quantizations and traits.quantization not in _expanded(wishes.quantizations):
             return f"quantization {traits.quantization} is not in provider.quantizations"
         return self._too_dear(endpoint) or self._unable(endpoint, traits)
@@ -176,7 +179,7 @@ class Filter:
                 return lambda one: -(self.speeds.tokens_per_s(one.id, 50) or 0.0)
             case "latency":
                 return lambda one: self.speeds.ttft_s(one.id, 50) or float("inf")
-            case "exacto" | None:  # the quality of tool calls is not measured here
+            case None:
                 return None
 
     def _fast_enough(self, endpoint: Endpoint) -> bool:

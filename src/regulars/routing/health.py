@@ -5,11 +5,13 @@ stickiness only orders those.
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from math import ceil
-from typing import Final, NamedTuple
+from typing import Final
+
+from msgspec import Struct
 
 from regulars.model.catalog import Endpoint
 from regulars.model.errors import (
@@ -19,6 +21,7 @@ from regulars.model.errors import (
     UpstreamStatusError,
     UpstreamTimeoutError,
 )
+from regulars.routing.sharing import SharedTrouble
 
 FAILURES_TO_OPEN: Final = 3.0
 """In a row, or within OUTAGE_S where half of all outcomes failed."""
@@ -61,8 +64,7 @@ class Refusal:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Standings:
+class Standings(Struct, frozen=True):
     """Who may be tried. `retry_after_s`: when the first resting one is ready, if all rest."""
 
     usable: tuple[Endpoint, ...]
@@ -70,7 +72,7 @@ class Standings:
     retry_after_s: float | None = None
 
 
-class _Outcome(NamedTuple):
+class _Outcome(Struct, frozen=True, gc=False):
     at_s: float
     weight: float
     """Of a failure; 0 for a success."""
@@ -106,14 +108,15 @@ def failure_of(error: GatewayError) -> Failure | None:
 
 
 class Health:
-    """What one process saw of each endpoint."""
+    """What one process saw of each endpoint, and what others told it."""
 
-    __slots__ = ("_records", "_troubled")
+    __slots__ = ("_records", "_troubled", "_untold")
 
     def __init__(self) -> None:
         self._records: dict[str, _Record] = {}
         # Nearly always empty: then a request asks for no record at all.
         self._troubled: set[str] = set()
+        self._untold: set[str] = set()
 
     def standings(self, endpoints: Sequence[Endpoint], now_s: float) -> Standings:
         """Sort out who may be tried now.
@@ -164,6 +167,8 @@ class Health:
         record.outcomes.append(_Outcome(now_s, 0.0, ttft_s, tokens_per_s))
         if record.rest_until_s <= now_s:
             self._troubled.discard(endpoint_id)
+        if record.open_until_s is not None:
+            self._untold.add(endpoint_id)
         record.in_a_row = 0.0
         record.open_until_s = record.probe_until_s = None
         record.open_s, record.rest_s = OPEN_S, REST_S
@@ -181,6 +186,7 @@ class Health:
         self._troubled.add(endpoint_id)
         if failure is Failure.LIMITED:
             _rest(record, now_s, retry_after_s)
+            self._untold.add(endpoint_id)
             return
         weight = STALL_WEIGHT if failure is Failure.STALL else 1.0
         record.outcomes.append(_Outcome(now_s, weight))
@@ -188,9 +194,37 @@ class Health:
         record.failed_at_s = now_s
         if failure is Failure.DENIED:
             _open(record, now_s, DENIED_S)
+        elif record.open_until_s is not None and record.open_until_s > now_s:
+            return  # was under way when the circuit opened: it says nothing new
         elif record.open_until_s is not None or _is_out(record, now_s):
             _open(record, now_s, record.open_s)
             record.open_s = min(2 * record.open_s, OPEN_S_MAX)
+        if record.open_until_s is not None:
+            self._untold.add(endpoint_id)
+
+    def troubles(self, now_s: float, *, again: bool = False) -> tuple[SharedTrouble, ...]:
+        """Tell others what changed since the last call; `again` tells all that is wrong."""
+        told, self._untold = self._untold | self._troubled if again else self._untold, set()
+        return tuple([_told(name, self._records[name], now_s) for name in sorted(told)])
+
+    def hear(self, troubles: Iterable[SharedTrouble], now_s: float, *, late_s: float) -> None:
+        """Take in what another process saw, as it was `late_s` ago."""
+        for trouble in troubles:
+            record = self._records.setdefault(trouble.endpoint, _Record())
+            seen_s = now_s - late_s
+            record.rest_until_s = max(record.rest_until_s, seen_s + trouble.rest_s)
+            if trouble.open_s is not None:
+                until_s = seen_s + trouble.open_s
+                record.open_until_s = max(record.open_until_s or until_s, until_s)
+                record.open_s = max(record.open_s, trouble.pause_s)
+            elif record.failed_at_s is None or record.failed_at_s <= seen_s:
+                record.in_a_row = 0.0
+                record.open_until_s = record.probe_until_s = None
+                record.open_s = OPEN_S
+            if record.open_until_s is not None or record.rest_until_s > now_s:
+                self._troubled.add(trouble.endpoint)
+            else:
+                self._troubled.discard(trouble.endpoint)
 
     def left(self, endpoint_id: str) -> None:
         """Note an attempt that ended without telling anything: the client left."""
@@ -222,6 +256,16 @@ class Health:
         return [outcome for outcome in record.outcomes if now_s - outcome.at_s <= SPEED_S]
 
 
+def _told(endpoint_id: str, record: _Record, now_s: float) -> SharedTrouble:
+    until_s = record.open_until_s
+    return SharedTrouble(
+        endpoint_id,
+        open_s=None if until_s is None else max(until_s - now_s, 0.0),
+        pause_s=record.open_s,
+        rest_s=max(record.rest_until_s - now_s, 0.0),
+    )
+
+
 def _refusal(record: _Record, now_s: float) -> str:
     """Return why an endpoint is no candidate now, nothing when it is one."""
     if record.rest_until_s > now_s:
@@ -249,9 +293,13 @@ def _open(record: _Record, now_s: float, pause_s: float) -> None:
 
 
 def _rest(record: _Record, now_s: float, retry_after_s: float | None) -> None:
-    pause_s = record.rest_s if retry_after_s is None else retry_after_s
+    pause_s = retry_after_s
+    if pause_s is None:
+        if record.rest_until_s > now_s:
+            return  # was under way when the rest began: it says nothing new
+        pause_s = record.rest_s
+        record.rest_s = min(2 * record.rest_s, REST_S_MAX)
     record.rest_until_s = max(record.rest_until_s, now_s + min(pause_s, REST_S_MAX))
-    record.rest_s = min(2 * record.rest_s, REST_S_MAX)
     record.probe_until_s = None
 
 

@@ -4,16 +4,16 @@ Nothing readable is kept, and accounts never share a key. Source: routing.md, "K
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Final
+
+from msgspec import Struct
 
 DIGEST_BYTES: Final = 8
 _SPAN: Final = float(2 ** (8 * DIGEST_BYTES))
 
 
-@dataclass(frozen=True, slots=True)
-class StickyKeys:
+class StickyKeys(Struct, frozen=True, gc=False):
     """A request's session key S and user key U."""
 
     session: int
@@ -39,4 +39,4 @@ def digest_unit(digest: bytes) -> float:
 
 def join(parts: Sequence[bytes]) -> bytes:
     """Join parts so that no two different lists give the same bytes."""
-    return b"".join(len(part).to_bytes(8, "big") + part for part in parts)
+    return b"".join([b"%d:%b" % (len(part), part) for part in parts])

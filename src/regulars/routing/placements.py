@@ -1,6 +1,8 @@
 """T: where a key is warm, a bounded table of the endpoint that answered it last."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Final, TypeAlias
 
 from regulars.routing.recent import Recent
@@ -54,6 +56,11 @@ class Placements:
         for key, placement in self._table.items():
             if now_s - placement[1] <= self._known_s:
                 yield key, placement
+
+    def held(self, now_s: float, *, looked_at_max: int) -> Mapping[str, int]:
+        """Count keys by the endpoint that answered them last, of the newest so many."""
+        newest = islice(self._table.newest(), looked_at_max)
+        return Counter([place[0] for _, place in newest if now_s - place[1] <= self._known_s])
 
     def __len__(self) -> int:
         return len(self._table)

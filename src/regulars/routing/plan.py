@@ -3,12 +3,13 @@
 Pure: the time is an argument. `gateway/relay.py` asks `next` until an endpoint has answered.
 """
 
+import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
-from typing import NamedTuple
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from regulars.model.catalog import Catalog, Endpoint, Model, Traits
 from regulars.model.errors import GatewayError, NotFoundError, RateLimitedError
@@ -23,9 +24,10 @@ from regulars.wire.chat import ChatRequest
 
 BYTES_PER_TOKEN = 4
 _NO_WISHES = Wishes()
+_COUNT = msgspec.json.Decoder(int | None)
 
 
-class Candidate(NamedTuple):
+class Candidate(Struct, frozen=True):
     """A model the request may be served by, and what is warm of it.
 
     `suffix` is the `:nitro` or `:floor` that stood behind the model's name.
@@ -36,16 +38,17 @@ class Candidate(NamedTuple):
     suffix: Sort | None = None
 
 
-class Stage(NamedTuple):
+class Stage(Struct, frozen=True):
     """Endpoints among which warmth chooses; with `ranked_by` they are tried in their order."""
 
     keys: StickyKeys
     endpoints: tuple[Endpoint, ...]
     ranked_by: str | None = None
+    keys_of: Mapping[str, StickyKeys] | None = None
+    """By model, where endpoints of several are ranked together."""
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """The stages of one request, tried one after the other."""
 
     stages: tuple[Stage, ...]
@@ -58,7 +61,11 @@ class Plan:
 
     def past(self, model: str) -> "Plan":
         """Return what is left of the plan when this model cannot serve the request at all."""
-        stages = [stage for stage in self.stages if stage.endpoints[0].model != model]
+        stages = [
+            replace(stage, endpoints=left)
+            for stage in self.stages
+            if (left := tuple(one for one in stage.endpoints if one.model != model))
+        ]
         return replace(self, stages=tuple(stages))
 
 
@@ -76,7 +83,7 @@ class Planner:
         self._plain = {
             model.id: min((e.context_length or TOKENS_MAX for e in model.endpoints), default=0)
             for model in catalog.models.values()
-            if all(endpoint.traits == Traits() for endpoint in model.endpoints)
+            if all(_is_plain(endpoint.traits) for endpoint in model.endpoints)
         }
 
     def plan(
@@ -95,11 +102,16 @@ class Planner:
         """
         provider = request.fields.get("provider")
         wishes = _NO_WISHES if provider is None else read_wishes(provider)
+        keys_of: Mapping[str, StickyKeys] | None = None
+        if wishes.mix_models and _has_sort(wishes, candidates):
+            keys_of = {one.model.id: one.keys for one in candidates}
+            candidates = (_merged(candidates),)
         max_tokens = _max_tokens(request)
         stages: list[Stage] = []
         refusals: list[Refusal] = []
         attempts_max = self._attempts_max
-        for model, keys, suffix in candidates:
+        for candidate in candidates:
+            model, keys, suffix = candidate.model, candidate.keys, candidate.suffix
             wanted = wishes if suffix is None else with_suffix(wishes, suffix)
             if wanted is _NO_WISHES and (max_tokens or 0) <= self._plain.get(model.id, -1):
                 stages.append(Stage(keys, model.endpoints))
@@ -107,7 +119,7 @@ class Planner:
             found = self._filter(request, wanted, max_tokens, now_s).apply(model.endpoints)
             refusals += found.refusals
             if found.endpoints:
-                stages.append(Stage(keys, found.endpoints, found.ranked_by))
+                stages.append(Stage(keys, found.endpoints, found.ranked_by, keys_of))
             if found.last:
                 stages.append(Stage(keys, found.last))
             if found.attempts_max is not None:
@@ -132,13 +144,15 @@ class Planner:
         if len(tried) >= plan.attempts_max:
             return None
         rest_s: float | None = None
-        for keys, endpoints, ranked_by in plan.stages:
-            left = [e for e in endpoints if e.id not in tried] if tried else endpoints
+        for stage in plan.stages:
+            keys, left = stage.keys, stage.endpoints
+            if tried:
+                left = tuple(e for e in left if e.id not in tried)
             standings = self.health.standings(left, now_s)
             if not standings.usable:
                 rest_s = _sooner(rest_s, standings.retry_after_s)
                 continue
-            if ranked_by is None:
+            if stage.ranked_by is None:
                 choice = self.router.choose(
                     standings.usable,
                     keys,
@@ -149,17 +163,18 @@ class Planner:
                 )
                 assert choice is not None, "usable endpoints are never all tried"
             else:
+                endpoint = standings.usable[0]
                 choice = self.router.take(
-                    standings.usable[0],
-                    keys,
-                    reason="failover" if tried else ranked_by,
+                    endpoint,
+                    keys if stage.keys_of is None else stage.keys_of[endpoint.model],
+                    reason="failover" if tried else stage.ranked_by,
                     prompt_tokens=plan.prompt_tokens,
                     now_s=now_s,
                     ttl_s=plan.ttl_s,
                 )
             self.health.began(choice.endpoint.id, now_s)
             if plan.reason is not None and not tried:
-                return choice._replace(reason=plan.reason)
+                return replace(choice, reason=plan.reason)
             return choice
         if rest_s is not None and not tried:
             raise RateLimitedError(
@@ -208,6 +223,23 @@ class Planner:
         return self.health.tokens_per_s(endpoint, percent, now_s)
 
 
+def _is_plain(traits: Traits) -> bool:
+    """Say whether no request without wishes could meet anything of this."""
+    return traits.parameters is None and traits.completion_tokens_max is None
+
+
+def _has_sort(wishes: Wishes, candidates: Sequence[Candidate]) -> bool:
+    return not wishes.order and with_suffix(wishes, candidates[0].suffix).sort is not None
+
+
+def _merged(candidates: Sequence[Candidate]) -> Candidate:
+    """Make one candidate of all, as if its model had the endpoints of every one."""
+    first = candidates[0]
+    endpoints = {e.id: e for one in candidates for e in one.model.endpoints}
+    model = dataclasses.replace(first.model, endpoints=tuple(endpoints.values()))
+    return replace(first, model=model)
+
+
 def _sooner(one_s: float | None, other_s: float | None) -> float | None:
     return min((s for s in (one_s, other_s) if s is not None), default=None)
 
@@ -217,7 +249,7 @@ def _max_tokens(request: ChatRequest) -> int | None:
         raw = request.fields.get(name)
         if raw is not None:
             try:
-                return msgspec.json.decode(raw, type=int | None)
+                return _COUNT.decode(raw)
             except msgspec.DecodeError:
                 return None  # the upstream says what is wrong with it
     return None

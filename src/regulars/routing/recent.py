@@ -50,6 +50,11 @@ class Recent(Generic[K, V]):
         yield from self._old.items()
         yield from self._young.items()
 
+    def newest(self) -> Iterator[tuple[K, V]]:
+        """Yield everything, the newest first. Not to be written to meanwhile."""
+        yield from reversed(self._young.items())
+        yield from reversed(self._old.items())
+
     def scale(self: "Recent[K, float]", factor: float) -> None:
         """Multiply every value, where values are numbers."""
         self._young = {key: value * factor for key, value in self._young.items()}

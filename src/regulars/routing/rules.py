@@ -6,7 +6,10 @@ where that is more: below the floor balance is worth nothing, and warmth always 
 
 from dataclasses import dataclass
 from math import ceil
-from typing import Final, NamedTuple
+from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from regulars.routing.burst import UnderWay
 from regulars.routing.keys import StickyKeys
@@ -22,7 +25,7 @@ HEAVY_SHARE: Final = 0.25
 SPREAD_MIN: Final = 3
 
 
-class Standing(NamedTuple):
+class Standing(Struct, frozen=True):
     """Where a key was last, and whether the endpoint is believed to hold its prompt still."""
 
     member: Member
@@ -32,7 +35,7 @@ class Standing(NamedTuple):
     life_is_learned: bool
 
 
-class Decision(NamedTuple):
+class Decision(Struct, frozen=True):
     """Where to, and why."""
 
     member: Member
@@ -143,7 +146,7 @@ def _decide_session(
         return Decision(user.member, "idle", first=first)
 
     decision = _cold(scene, keys, spent, "heavy" if heavy else "cold")
-    return decision._replace(first=first)
+    return replace(decision, first=first)
 
 
 def _cold(scene: Scene, keys: StickyKeys, spent: float, reason: str) -> Decision:

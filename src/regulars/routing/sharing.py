@@ -1,4 +1,4 @@
-"""What routers tell each other: placements that changed, and load sent since the last telling.
+"""What routers tell each other: placements that changed, load that was sent, endpoints in trouble.
 
 Plain values; how they travel is not known here. Times are told as ages, since clocks of
 different machines have nothing in common. All of it may come late, twice or never: placements
@@ -46,11 +46,25 @@ class SharedLoads:
 
 
 @dataclass(frozen=True, slots=True)
+class SharedTrouble:
+    """How an endpoint stands, for those who have not tried it themselves."""
+
+    endpoint: str
+    open_s: float | None
+    """Until its circuit is probed, 0 when that is due, None when it is closed."""
+    pause_s: float
+    """How long the circuit is open when a probe fails."""
+    rest_s: float
+    """What is left of its rest after a 429."""
+
+
+@dataclass(frozen=True, slots=True)
 class Outbox:
     """One telling."""
 
     placements: tuple[SharedPlacement, ...] = ()
     loads: SharedLoads = SharedLoads()
+    troubles: tuple[SharedTrouble, ...] = ()
 
 
 class Collected:

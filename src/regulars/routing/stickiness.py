@@ -21,7 +21,8 @@ def sticky_keys(
     `session` is the explicit one, from body or header. Without any, the conversation's opener
     stands for the session; without an end user, its shared prefix stands for the user.
     """
-    named = session if session is not None else prompt_cache_key(request)
+    cache_key = prompt_cache_key(request)  # also judges it: later would be too late for a 400
+    named = session if session is not None else cache_key
     shared = first = b""
     if named is None or end_user is None:
         shared, first = opener(request)
@@ -50,10 +51,11 @@ def asked_ttl_s(request: ChatRequest) -> float | None:
     Looks for the bytes, as decoding megabytes of messages for this would cost too much. Inside
     a prompt's text they cannot stand so: its quotes are escaped.
     """
+    if not request.names_cache_control:
+        return None
     asked: list[float] = []
     for name in _CACHEABLE:
         raw = request.fields.get(name)
-        # Nearly no request has one, and looking for three letters is quicker than the pattern.
-        if raw is not None and b'"ttl"' in bytes(raw):
+        if raw is not None:
             asked += [ASKED_S[found.decode()] for found in set(_ASKED.findall(bytes(raw)))]
     return max(asked, default=None)

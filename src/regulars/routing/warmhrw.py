@@ -7,7 +7,10 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Final, NamedTuple
+from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from regulars.model.catalog import Endpoint
 from regulars.model.tokens import Usage
@@ -31,7 +34,7 @@ OUTPUT_TOKENS_START: Final = 200.0
 OUTPUT_SMOOTHING: Final = 0.05
 
 
-class Choice(NamedTuple):
+class Choice(Struct, frozen=True):
     """One endpoint to try, and why. The rest is what `answered` and `failed` need to know."""
 
     endpoint: Endpoint
@@ -93,9 +96,9 @@ class Router:
         scene = Scene(self._lineups.of(usable), self.loads, now_s)
         decision = self._decision(scene, keys, now_s)
         if tried:
-            decision = decision._replace(reason="failover")
+            decision = replace(decision, reason="failover")
         elif len(candidates) == 1:
-            decision = decision._replace(reason="only-one")
+            decision = replace(decision, reason="only-one")
         return self._charge(decision, keys, prompt_tokens, now_s, ttl_s, scale=scene.scale)
 
     def take(
@@ -147,9 +150,12 @@ class Router:
             self.lives.saw(endpoint_id, choice.idle_s, cached=cached, expected=expected)
         placement = (endpoint_id, now_s, usage.prompt_tokens, choice.ttl_s)
         self.placements.keep_for(self._lineups.cache_life_s)
-        self._place(keys.session, placement, now_s)
-        self._place(keys.user, placement, now_s)
+        self.placements.put(keys.session, placement, now_s)
+        self.placements.put(keys.user, placement, now_s)
+        self.under_way.settle(keys.session, keys.user)
         if self.sharing is Sharing.CHANNEL:
+            self._collected.placed(keys.session)
+            self._collected.placed(keys.user)
             self._collected.used(keys.user, real)
 
     def failed(self, choice: Choice, now_s: float) -> None:
@@ -217,18 +223,20 @@ class Router:
         *,
         scale: float,
     ) -> Choice:
-        member, reason, warm_tokens, session, first = decision
-        cached = min(warm_tokens, prompt_tokens)
+        member, session = decision.member, decision.session
+        cached = min(decision.warm_tokens, prompt_tokens)
         charged = member.units(prompt_tokens - cached, cached, self.output_tokens)
         self.loads.charge(member.id, charged, scale)
         if self.sharing is Sharing.CHANNEL:
             self._collected.sent(member.id, charged)
-        for key in first:
+        for key in decision.first:
             self.under_way.note(key, member.id, now_s)
         expected_tokens, idle_s = 0, 0.0
         if session is not None and session.life_is_learned:
             expected_tokens, idle_s = session.prompt_tokens, session.idle_s
-        return Choice(member.endpoint, reason, charged, keys, now_s, ttl_s, expected_tokens, idle_s)
+        return Choice(
+            member.endpoint, decision.reason, charged, keys, now_s, ttl_s, expected_tokens, idle_s
+        )
 
     def _correct(self, choice: Choice, real: float, now_s: float) -> None:
         difference = real - choice.charged
@@ -236,12 +244,6 @@ class Router:
         self.loads.correct(endpoint_id, difference, sent_s=choice.sent_s, now_s=now_s)
         if self.sharing is Sharing.CHANNEL:
             self._collected.sent(endpoint_id, difference)
-
-    def _place(self, key: int, placement: Placement, now_s: float) -> None:
-        self.placements.put(key, placement, now_s)
-        self.under_way.settle(key)
-        if self.sharing is Sharing.CHANNEL:
-            self._collected.placed(key)
 
 
 def _shared(key: int, placement: Placement, now_s: float) -> SharedPlacement:

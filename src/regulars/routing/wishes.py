@@ -16,7 +16,7 @@ SLUGS_MAX: Final = 200
 SUFFIXES: Final[Mapping[str, "Sort"]] = {"nitro": "throughput", "floor": "price"}
 PRICE_PARTS: Final = ("prompt", "completion", "request", "image", "audio")
 
-Sort: TypeAlias = Literal["price", "throughput", "latency", "exacto"]
+Sort: TypeAlias = Literal["price", "throughput", "latency"]
 Quantization: TypeAlias = Literal[
     "int4",
     "int8",
@@ -47,8 +47,12 @@ class Wishes:
     require_parameters: bool = False
     deny_data_collection: bool = False
     zdr: bool = False
+    distillable: bool = False
+    """Only models whose author allows that others are trained on their text."""
     quantizations: frozenset[str] = frozenset()
     sort: Sort | None = None
+    mix_models: bool = False
+    """Sort the endpoints of all models together (`sort.partition` is `none`)."""
     max_price: Mapping[str, Decimal] = field(default_factory=dict[str, Decimal])
     min_throughput: Mapping[int, float] = field(default_factory=dict[int, float])
     """Percent of answers → tokens per second they should reach."""
@@ -56,7 +60,7 @@ class Wishes:
 
 
 class _SortBy(msgspec.Struct):
-    by: Sort | None = None
+    by: Sort | Literal["exacto"] | None = None
     partition: Literal["model", "none"] | None = None
 
 
@@ -76,7 +80,8 @@ class _Provider(msgspec.Struct):
     data_collection: Literal["allow", "deny"] | None = None
     zdr: bool | None = None
     quantizations: list[Quantization] | None = None
-    sort: Sort | _SortBy | None = None
+    sort: Sort | Literal["exacto"] | _SortBy | None = None
+    enforce_distillable_text: bool | None = None
     max_price: dict[str, str | float | None] | None = None
     preferred_min_throughput: Amount | _Cutoffs | None = None
     preferred_max_latency: Amount | _Cutoffs | None = None
@@ -97,7 +102,9 @@ def read_wishes(provider: bytes | msgspec.Raw) -> Wishes:
         raise CallerError(f"provider: {error}") from error
     if read is None:
         return Wishes()
-    sort = read.sort.by if isinstance(read.sort, _SortBy) else read.sort
+    sort, partition = read.sort, None
+    if isinstance(sort, _SortBy):
+        sort, partition = sort.by, sort.partition
     return Wishes(
         order=tuple(_slug(slug) for slug in read.order or ()),
         only=frozenset(_slug(slug) for slug in read.only or ()),
@@ -107,7 +114,9 @@ def read_wishes(provider: bytes | msgspec.Raw) -> Wishes:
         deny_data_collection=read.data_collection == "deny",
         zdr=read.zdr is True,
         quantizations=frozenset(read.quantizations or ()),
-        sort=sort,
+        distillable=read.enforce_distillable_text is True,
+        sort=_measured(sort),
+        mix_models=partition == "none",
         max_price=_prices(read.max_price or {}),
         min_throughput=_cutoffs(read.preferred_min_throughput),
         max_latency_s=_cutoffs(read.preferred_max_latency),
@@ -124,6 +133,15 @@ def split_suffix(model: str) -> tuple[str, Sort | None]:
 def with_suffix(wishes: Wishes, sort: Sort | None) -> Wishes:
     """Add the suffix's sort; what the request says itself wins."""
     return wishes if sort is None or wishes.sort is not None else replace(wishes, sort=sort)
+
+
+def _measured(sort: Sort | Literal["exacto"] | None) -> Sort | None:
+    if sort == "exacto":
+        raise CallerError(
+            "provider.sort: 'exacto' ranks by the quality of tool calls, which is not measured "
+            "here; use price, throughput or latency"
+        )
+    return sort
 
 
 def _slug(text: str) -> str:

@@ -1,12 +1,13 @@
 """The roles a store can play, as protocols. A store may play just one."""
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
 from regulars.model.caller import ApiKey
 from regulars.model.generation import Generation
-from regulars.routing.sharing import Outbox, SharedLoads, SharedPlacement
+from regulars.reports.schema import ReportQuery, ReportResult
+from regulars.routing.sharing import Outbox, SharedLoads, SharedPlacement, SharedTrouble
 
 
 class StoreError(Exception):
@@ -53,6 +54,19 @@ class Tidy(Protocol):
         ...
 
 
+@runtime_checkable
+class Correcting(Protocol):
+    """A ledger that can say afterwards how a request ended."""
+
+    def correct(self, row: Generation) -> None:
+        """Make outcome, status and error of the row with this id those of `row`, sums included.
+
+        Raises:
+            StoreError: nothing was changed; it may be tried again.
+        """
+        ...
+
+
 class Keys(Protocol):
     """Keeps API keys. Blocking, quick."""
 
@@ -76,6 +90,7 @@ class Heard:
     placements: tuple[SharedPlacement, ...]
     loads: SharedLoads
     late_s: float
+    troubles: tuple[SharedTrouble, ...] = ()
 
 
 class SharedRouting(Protocol):
@@ -210,6 +225,17 @@ class People(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Unpriced:
+    """What was served without a known price: its cost is NULL in as many rows."""
+
+    model: str
+    provider: str | None
+    endpoint: str | None
+    requests: int
+    last_seen_us: int
+
+
 GroupBy = Literal["user", "model", "provider", "key"]
 Step = Literal["minute", "hour", "day"]
 
@@ -243,4 +269,80 @@ class Reports(Protocol):
         self, where: Filter, *, step: Step, group_by: GroupBy, groups_max: int
     ) -> list[SeriesPoint]:
         """Per bucket and group; groups beyond the top `groups_max` by cost fold into `Other`."""
+        ...
+
+    def run(self, query: ReportQuery) -> ReportResult:
+        """Answer any question of `reports.definitions`.
+
+        Raises:
+            ReportError: the question is wrong; the message says what to change.
+            StoreTimeoutError: it takes too long; a shorter time range may do.
+        """
+        ...
+
+    def first_seen(self, account: str, users: Sequence[str]) -> dict[str, int]:
+        """Return when each end user's first kept generation was accepted; strangers are left out."""
+        ...
+
+
+class Scans(Protocol):
+    """Reads every row of a question, however many: for exports. Blocking; call in a thread."""
+
+    def scan(self, where: Filter) -> Generator[list[Generation]]:
+        """Yield pages, newest first, without a snapshot between them; close it when leaving early.
+
+        Rows that come meanwhile behind the place reached are not seen: give `where` an end.
+
+        Raises:
+            StoreError: a page cannot be read; those before stay right.
+        """
+        ...
+
+
+DeliveryStatus = Literal["running", "delivered", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One scheduled report on its way: due when, where to, and how it went."""
+
+    id: int
+    report: str
+    due_us: int
+    started_us: int
+    ended_us: int | None = None
+    status: DeliveryStatus = "running"
+    target: str = ""
+    attempts: int = 0
+    bytes: int | None = None
+    error: str | None = None
+
+
+class Deliveries(Protocol):
+    """Who delivers which scheduled report, and how that went. Blocking, quick.
+
+    Every method raises StoreError when it cannot be asked.
+    """
+
+    def last_due(self, report: str, now_us: int) -> int:
+        """Return when this report was last due and taken, or first heard of: now, if it is new."""
+        ...
+
+    def unfinished(self, report: str, before_us: int) -> list[int]:
+        """Return due times whose delivery began before then and never ended."""
+        ...
+
+    def claim(self, wanted: Delivery, *, lost_before_us: int) -> int | None:
+        """Take a delivery for oneself, return its id; None where another has it or had it.
+
+        One that began before `lost_before_us` and never ended may be taken over.
+        """
+        ...
+
+    def end(self, delivery: Delivery) -> None:
+        """Record how it went."""
+        ...
+
+    def newest(self, limit: int) -> list[Delivery]:
+        """Return deliveries, the newest first."""
         ...

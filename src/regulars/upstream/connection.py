@@ -152,6 +152,8 @@ class Connection(asyncio.Protocol):
         """End the exchange: back to the pool if nothing of it is left on the wire, else abort."""
         self.pieces.clear()
         self._wake()
+        # An error that was raised holds frames, and these hold us.
+        self.error = None
         transport = self._transport
         if (
             self.state == DONE
@@ -217,7 +219,8 @@ class Connection(asyncio.Protocol):
             return
         if self.state == BODY:
             if self.pieces:
-                if self.sink is not None and self._pour(self.sink):
+                sink = self.sink
+                if sink is not None and self._pour(sink):
                     return
                 waiter = self.waiter
                 if waiter is not None and not waiter.done():
@@ -241,10 +244,14 @@ class Connection(asyncio.Protocol):
             self._too_large("a body of", self._limits.body_limit_bytes)
             return True
         try:
-            return sink(piece)
+            goes_on = sink(piece)
         except Exception as exc:  # noqa: BLE001 - the loop would swallow it; the reader must not
             self.fail(exc)
             return True
+        if not goes_on:
+            # What else is read before the reader wakes waits here, within `buffer_bytes`.
+            self.sink = None
+        return goes_on
 
     def eof_received(self) -> None:
         """Take an end of input as the end of the connection."""

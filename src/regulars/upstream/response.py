@@ -9,7 +9,7 @@ from regulars.config.settings import UpstreamSettings
 from regulars.model.errors import UpstreamClosedError, UpstreamTooLargeError
 from regulars.upstream.connection import Connection
 from regulars.upstream.decoding import Decoder
-from regulars.upstream.exchange import BODY, DEAD, HEAD
+from regulars.upstream.exchange import BODY, DEAD, DONE, HEAD
 from regulars.upstream.route import Route
 
 _NO_HEADERS: Mapping[bytes, bytes] = MappingProxyType({})
@@ -125,6 +125,13 @@ class Response:
                 connection.sink = None
             if connection.state == BODY and not connection.pieces:
                 return False
+
+    @property
+    def ended(self) -> bool:
+        """Whether all of the body has been read, so that `read` would return b""."""
+        connection = self._connection
+        whole = connection is not None and connection.state == DONE and not connection.pieces
+        return whole and self._decoder is None
 
     def nudge(self) -> None:
         """Wake a pending `head` or `read` with "nothing yet"; nobody waiting, nothing happens."""

@@ -4,12 +4,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from regulars.model.catalog import Catalog
+from regulars.routing.overview import Overview
 from regulars.stores.base import Keys, Reports
 
 
 @dataclass(frozen=True, slots=True)
 class WebDeps:
-    """Everything the pages ask or need; `clock` gives seconds since 1970."""
+    """Everything the pages ask or need; `clock` gives seconds since 1970.
+
+    `routing` is asked in the event loop and answers at once.
+    """
 
     reports: Reports
     keys: Keys
@@ -18,3 +22,6 @@ class WebDeps:
     catalog: Catalog
     clock: Callable[[], float]
     version: str
+    routing: Callable[[], Overview]
+    recording: bool = True
+    """Whether requests are recorded: every page says so when they are not."""

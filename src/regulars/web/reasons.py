@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from regulars.model.generation import CostSource
+
 ROUTING_REASONS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "warm-session": "Stayed: this conversation's prompt cache is warm here.",
@@ -31,6 +33,15 @@ OUTCOMES: Final[Mapping[str, str]] = MappingProxyType(
         "cancelled": "The client left before the end.",
         "refused": "Never reached a provider.",
         "interrupted": "The gateway stopped while this was under way.",
+    }
+)
+
+COSTS: Final[Mapping[CostSource | None, str]] = MappingProxyType(
+    {
+        CostSource.COMPUTED: "US dollars: tokens times price",
+        CostSource.ESTIMATED: "US dollars: estimated tokens times price",
+        CostSource.REPORTED: "US dollars, as the provider charged it",
+        CostSource.INSURED: "Free: the answer came to nothing",
     }
 )
 

@@ -42,6 +42,7 @@ class Site:
             viewer=viewer,
             now_us=self.now_us,
             version=self.deps.version,
+            recording=self.deps.recording,
             asset=self.assets.path,
             periods=periods.PERIODS,
         )

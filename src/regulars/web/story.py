@@ -12,7 +12,7 @@ from regulars.model.tokens import Usage
 from regulars.web.access import Viewer
 from regulars.web.charts import Span, waterfall
 from regulars.web.names import key_name
-from regulars.web.reasons import OUTCOMES
+from regulars.web.reasons import COSTS, OUTCOMES
 from regulars.web.site import Site
 
 ID_CHARS_MAX: Final = 128
@@ -41,6 +41,7 @@ async def generation_page(site: Site, request: Request, viewer: Viewer) -> Respo
         viewer=viewer,
         generation=generation,
         outcome_words=OUTCOMES[generation.outcome.value],
+        cost_words=COSTS.get(generation.cost_source),
         key_name=key_name(generation.key_hash, key_names),
         attempts=_rows(generation),
         first_token=_first_token(generation),

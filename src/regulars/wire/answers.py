@@ -48,10 +48,12 @@ def usage_json(usage: Usage, cost: Cost | None) -> bytes:
     if cost is None:
         parts.append('},"cost":null,"cost_details":null,"is_byok":false}')
     else:
+        byok = "null" if cost.byok is None else usd_text(cost.byok)
         parts.append(
-            f'}},"cost":{usd_text(cost.total)},"cost_details":{{"upstream_inference_cost":null,'
+            f'}},"cost":{usd_text(cost.total)},"cost_details":{{"upstream_inference_cost":{byok},'
             f'"upstream_inference_prompt_cost":{usd_text(cost.prompt)},'
-            f'"upstream_inference_completions_cost":{usd_text(cost.completion)}}},"is_byok":false}}'
+            f'"upstream_inference_completions_cost":{usd_text(cost.completion)}}},'
+            f'"is_byok":{"false" if cost.byok is None else "true"}}}'
         )
     return "".join(parts).encode()
 

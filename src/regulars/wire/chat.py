@@ -38,6 +38,8 @@ class ChatRequest(Struct, frozen=True):
     fallbacks: tuple[str, ...]
     fields: Mapping[str, Raw]
     body_bytes: int
+    names_cache_control: bool = False
+    """Whether a `cache_control` stands anywhere in it: nearly no request has one."""
 
 
 class _Message(Struct):
@@ -74,12 +76,22 @@ def parse_chat(body: bytes) -> ChatRequest:
         fallbacks=_fallbacks(fields) if "models" in fields else (),
         fields=fields,
         body_bytes=len(body),
+        names_cache_control=b'"cache_control"' in body,
     )
 
 
 def prompt_cache_key(request: ChatRequest) -> str | None:
     """Return the request's `prompt_cache_key`, None when absent or null."""
     return _optional(request.fields, "prompt_cache_key", _TEXT, "a string")
+
+
+def service_tier(request: ChatRequest) -> str | None:
+    """Return the service tier asked for, None when absent or null.
+
+    Raises:
+        CallerError: it is no string.
+    """
+    return _optional(request.fields, "service_tier", _TEXT, "a string")
 
 
 def opener(request: ChatRequest) -> tuple[bytes, bytes]:

@@ -7,6 +7,8 @@ from typing import Final
 
 KEEPALIVE: Final = b": OPENROUTER PROCESSING\n\n"
 DONE: Final = b"data: [DONE]\n\n"
+CR: Final = ord("\r")
+_LF: Final = ord("\n")
 EVENT_BYTES_MAX: Final = 16_777_216
 """One event may carry an image; nothing honest is larger."""
 
@@ -33,7 +35,7 @@ class EventCutter:
         # The common case first: nothing left over, the piece ends where its last event ends.
         if self.rest:
             piece = self.rest + piece
-        if b"\r" in piece:
+        if CR in piece:
             return self._feed_crlf(piece)
         blocks = piece.split(b"\n\n")
         self._keep(blocks.pop())
@@ -60,7 +62,7 @@ class EventCutter:
 
 
 def _data(block: bytes) -> bytes | None:
-    if block.startswith(b"data: ") and b"\n" not in block:
+    if block.startswith(b"data: ") and _LF not in block:
         return block[6:]
     lines = [
         line[6:] if line.startswith(b"data: ") else line[5:]

@@ -5,7 +5,6 @@ Money is written as an exact decimal number of USD.
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
 from msgspec import Raw
@@ -13,7 +12,7 @@ from msgspec import Raw
 from regulars.model.caller import ApiKey, Role
 from regulars.model.catalog import Endpoint, Model
 from regulars.model.generation import Generation, Outcome
-from regulars.model.money import Price, usd_text
+from regulars.model.money import Price, plain_text, usd_text
 
 Json = dict[str, Any]
 
@@ -51,8 +50,8 @@ def generation_view(row: Generation) -> Json:
         "provider_name": row.provider,
         "router": None,
         "api_type": "completions",
-        "service_tier": None,
-        "is_byok": False,
+        "service_tier": row.service_tier,
+        "is_byok": cost is not None and cost.byok is not None,
         "streamed": row.streamed,
         "cancelled": row.outcome is Outcome.CANCELLED,
         "provider_responses": [
@@ -69,7 +68,7 @@ def generation_view(row: Generation) -> Json:
         ],
         "total_cost": total,
         "usage": total,
-        "upstream_inference_cost": None,
+        "upstream_inference_cost": None if cost is None or cost.byok is None else usd(cost.byok),
         "cache_discount": None if cost is None else usd(cost.cache_saving),
         "cost_details": None
         if cost is None
@@ -102,6 +101,9 @@ def generation_view(row: Generation) -> Json:
         "error": row.error,
         "usage_source": None if row.usage_source is None else row.usage_source.value,
         "price_status": row.price_status,
+        "cost_source": None if row.cost_source is None else row.cost_source.value,
+        "price": row.price,
+        "price_version": row.price_version,
     }
 
 
@@ -180,7 +182,7 @@ def price_view(price: Price | None) -> Json:
         "audio": price.audio,
         "audio_output": price.audio_output,
     }
-    return {name: _plain(value) for name, value in shown.items() if value is not None}
+    return {name: plain_text(value) for name, value in shown.items() if value is not None}
 
 
 def key_view(key: ApiKey, *, usage: int, daily: int, weekly: int, monthly: int) -> Json:
@@ -216,11 +218,6 @@ def key_view(key: ApiKey, *, usage: int, daily: int, weekly: int, monthly: int) 
         "effective_budget": None,
         "created_at": iso_time(key.created_at_ms * 1000),
     }
-
-
-def _plain(value: Decimal) -> str:
-    text = format(value, "f")
-    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _and(names: Sequence[str]) -> str:

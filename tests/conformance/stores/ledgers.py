@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from regulars.model.generation import Attempt, Generation, Outcome, UsageSource
+from regulars.model.generation import Attempt, CostSource, Generation, Outcome, UsageSource
 from regulars.model.money import Cost
 from regulars.model.tokens import Usage
 from regulars.stores.base import Filter, Sums
@@ -33,6 +33,7 @@ def generation(number: int = 0, **fields: Any) -> Generation:
         "usage": Usage(prompt_tokens=100, completion_tokens=10, cached_tokens=40),
         "usage_source": UsageSource.REPORTED,
         "cost": Cost(total=1500, prompt=1000, completion=500, cache_saving=60),
+        "cost_source": CostSource.COMPUTED,
         "duration_ms": 12.5,
     }
     return Generation(**(plain | fields))
@@ -47,6 +48,10 @@ FULL = generation(
     native_finish_reason="end_turn",
     usage=Usage(100, 50, 40, 20, 10, 30, 5, 2),
     usage_source=UsageSource.ESTIMATED,
+    cost=Cost(total=1500, prompt=1000, completion=500, cache_saving=60, byok=1400),
+    cost_source=CostSource.REPORTED,
+    price="prompt 0.6 completion 0.8",
+    service_tier="flex",
     ttft_ms=3.25,
     error="timeout",
     app="Shop",

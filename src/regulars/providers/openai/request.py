@@ -5,7 +5,9 @@ from typing import Any, Final
 import msgspec
 from msgspec import Raw
 
+from regulars.model.catalog import Disclosure
 from regulars.model.errors import CallerError
+from regulars.providers.openai.disclosure import Asker, disclose
 from regulars.wire.chat import ChatRequest
 
 PATH: Final = "/chat/completions"
@@ -23,14 +25,17 @@ OURS: Final = frozenset(
         "transforms",
         "usage",
         "user",
+        "user_id",
     }
 )
-"""Fields that speak to the gateway. Identities among them never leave raw (design.md)."""
+"""Fields that speak to the gateway. Identities among them never leave raw: `disclosure.py` tells."""
 
 _INCLUDE_USAGE: Final = Raw(b'{"include_usage":true}')
 
 
-def encode(request: ChatRequest, upstream_model: Raw) -> bytes:
+def encode(
+    request: ChatRequest, upstream_model: Raw, *, disclosure: Disclosure, asker: Asker
+) -> bytes:
     """Write the upstream body. `upstream_model` is the endpoint's model name as JSON.
 
     Usage is always asked for. `metadata` is OpenRouter's label for observability, which OpenAI
@@ -40,6 +45,7 @@ def encode(request: ChatRequest, upstream_model: Raw) -> bytes:
     fields["model"] = upstream_model
     if "metadata" in fields and "store" not in fields:
         del fields["metadata"]
+    disclose(fields, request, disclosure=disclosure, asker=asker)
     if request.stream:
         fields["stream_options"] = _stream_options(fields.get("stream_options"))
     else:

@@ -12,12 +12,14 @@ from msgspec import Raw
 from msgspec.structs import replace
 
 from regulars.model.errors import UpstreamError, UpstreamProtocolError
+from regulars.model.money import ReportedCost
 from regulars.model.tokens import Usage
+from regulars.providers.openai.charged import read_cost, read_service_tier
 from regulars.providers.openai.choices import finish_reason, has_content, polish
 from regulars.providers.openai.failure import read_stream_failure
 from regulars.providers.openai.usage import read_usage
 from regulars.wire.answers import Label, json_text
-from regulars.wire.sse import EventCutter, EventTooLargeError
+from regulars.wire.sse import CR, EventCutter, EventTooLargeError
 
 _FIELDS: Final = msgspec.json.Decoder(dict[str, Raw])
 _CHOICES: Final = msgspec.json.Decoder(list[dict[str, Any]])
@@ -25,6 +27,11 @@ _NULL: Final = Raw(b"null")
 _CHUNK: Final = Raw(b'"chat.completion.chunk"')
 _NEVER: Final = b"\0"
 """Replaced before the first chunk has shown what to replace: JSON holds no NUL."""
+
+# One byte is looked for as its number, more with `find`: `in` with bytes first raises and drops
+# a TypeError inside CPython, three times the cost.
+_QUOTE: Final = ord('"')
+_LF: Final = ord("\n")
 
 FRAMING_BYTES: Final = len(b"data: \n\n")
 
@@ -67,10 +74,13 @@ class StreamReader:
         "_seen_created",
         "bytes_in",
         "chunks",
+        "cost",
         "done",
         "error",
         "finish_reason",
+        "halted",
         "native_finish_reason",
+        "service_tier",
         "started",
         "upstream_id",
         "usage",
@@ -89,19 +99,18 @@ class StreamReader:
         self.started = False
         """Content has come: from here on the endpoint is final."""
         self.done = False
+        self.halted = False
+        """The stream is at its end, by `[DONE]` or by an error. Asked once a chunk: no property."""
         self.error: UpstreamError | None = None
         self.usage: Usage | None = None
+        self.cost: ReportedCost | None = None
+        self.service_tier: str | None = None
         self.finish_reason: str | None = None
         self.native_finish_reason: str | None = None
         self.upstream_id: str | None = None
         self.chunks = 0
         self.bytes_in = 0
         self._overhead: int | None = None
-
-    @property
-    def halted(self) -> bool:
-        """Whether the stream is at its end, by `[DONE]` or by an error."""
-        return self.done or self.error is not None
 
     @property
     def label(self) -> Label:
@@ -129,7 +138,7 @@ class StreamReader:
             and not self._cutter.rest
         ):
             text = piece[len(mould.before) : len(piece) - len(mould.after)]
-            if b'"' not in text and b"\n" not in text:
+            if _QUOTE not in text and _LF not in text:
                 self.chunks += 1
                 return b"%b%b%b" % (mould.new_before, text, mould.new_after)
         if self.started and not self._cutter.rest and self._is_plain(piece):
@@ -139,7 +148,7 @@ class StreamReader:
         try:
             events = self._cutter.feed(piece)
         except EventTooLargeError as exc:
-            self.error = UpstreamProtocolError(f"{self._label.provider} sent {exc}")
+            self._fail(UpstreamProtocolError(f"{self._label.provider} sent {exc}"))
             return b""
         return self._frames(events)
 
@@ -176,10 +185,10 @@ class StreamReader:
             or piece.count(b'"finish_reason":null') != count
             or piece.count(self._model_old) != count
             or not piece.endswith(b"\n\n")
-            or b'"usage"' in piece
-            or b'"error"' in piece
-            or b'"reasoning_content"' in piece
-            or b"\r" in piece
+            or piece.find(b'"usage"') >= 0
+            or piece.find(b'"error"') >= 0
+            or piece.find(b'"reasoning_content"') >= 0
+            or CR in piece
             or self._id_old is _NEVER
             or self.halted
         ):
@@ -190,15 +199,15 @@ class StreamReader:
     def _splice(self, data: bytes) -> bytes | None:
         """Replace id and model in a plain chunk; None for a chunk that has to be read."""
         if (
-            b'"finish_reason"' not in data
-            or b'"finish_reason":"' in data
-            or b'"finish_reason": "' in data
-            or b'"error"' in data
-            or b'"reasoning_content"' in data
+            data.find(b'"finish_reason"') < 0
+            or data.find(b'"finish_reason":"') >= 0
+            or data.find(b'"finish_reason": "') >= 0
+            or data.find(b'"error"') >= 0
+            or data.find(b'"reasoning_content"') >= 0
         ):
             return None
-        if b'"usage"' in data:
-            if b',"usage":null' not in data:
+        if data.find(b'"usage"') >= 0:
+            if data.find(b',"usage":null') < 0:
                 return None
             data = data.replace(b',"usage":null', b"", 1)
         renamed = data.replace(self._id_old, self._id_new, 1)
@@ -214,15 +223,17 @@ class StreamReader:
         if frame:
             self._held.append(frame)
         if sum(map(len, self._held)) > HELD_BYTES_MAX:
-            self.error = UpstreamProtocolError(
-                f"{self._label.provider} sent {HELD_BYTES_MAX} bytes of chunks without content"
+            self._fail(
+                UpstreamProtocolError(
+                    f"{self._label.provider} sent {HELD_BYTES_MAX} bytes of chunks without content"
+                )
             )
 
     def _read(self, data: bytes) -> bytes:
         """Parse a chunk, take what the ledger needs, write it in OpenRouter's shape."""
         self._mould = _NO_MOULD  # until this chunk has shown that it fits
         if data.strip() == b"[DONE]":
-            self.done = True
+            self.done = self.halted = True
             return b""
         try:
             fields = _FIELDS.decode(data)
@@ -230,21 +241,31 @@ class StreamReader:
             choices = _CHOICES.decode(fields["choices"]) if "choices" in fields else []
             upstream_id = msgspec.json.decode(fields.get("id", _NULL))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            self.error = UpstreamProtocolError(
-                f"{self._label.provider} sent an event that is no chat completion chunk"
+            self._fail(
+                UpstreamProtocolError(
+                    f"{self._label.provider} sent an event that is no chat completion chunk"
+                )
             )
             return b""
         if error is not None:
-            self.error = read_stream_failure(self._label.provider, error)
+            self._fail(read_stream_failure(self._label.provider, error))
             return b""
-        usage = read_usage(fields.pop("usage", _NULL))
+        if "service_tier" in fields:  # the last one counts: the first may say `auto`
+            self.service_tier = read_service_tier(fields["service_tier"]) or self.service_tier
+        reported = fields.pop("usage", _NULL)
+        usage = read_usage(reported)
         if usage is not None:
             self.usage = usage
+            self.cost = read_cost(reported) or self.cost
             if not choices:
                 return b""
         self._note(choices, upstream_id, len(data) + FRAMING_BYTES)
         self._learn(data, fields, _only_text(choices))
         return self._render(fields, choices)
+
+    def _fail(self, error: UpstreamError) -> None:
+        self.error = error
+        self.halted = True
 
     def _note(self, choices: list[dict[str, Any]], upstream_id: object, size: int) -> None:
         self.chunks += 1

@@ -1,25 +1,23 @@
 """Token counts as the common dialect and its relatives report them → `Usage`, inclusive."""
 
-from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any, Final
 
 import msgspec
 from msgspec import Raw
 
-from regulars.model.money import NANO, Cost
 from regulars.model.tokens import TOKENS_MAX, Usage
 
 _Tokens = int | float | None
 
 
-class _PromptDetails(msgspec.Struct):
+class _PromptDetails(msgspec.Struct, frozen=True):
     cached_tokens: _Tokens = None
     cache_write_tokens: _Tokens = None
     cache_creation_tokens: _Tokens = None
     audio_tokens: _Tokens = None
 
 
-class _CompletionDetails(msgspec.Struct):
+class _CompletionDetails(msgspec.Struct, frozen=True):
     reasoning_tokens: _Tokens = None
     audio_tokens: _Tokens = None
 
@@ -49,6 +47,8 @@ class _Usage(msgspec.Struct):
     cache_write_camel: _Tokens = msgspec.field(default=None, name="cacheWriteInputTokens")
 
 
+_NO_PROMPT_DETAILS: Final = _PromptDetails()
+_NO_COMPLETION_DETAILS: Final = _CompletionDetails()
 _USAGE: Final = msgspec.json.Decoder(_Usage)
 
 
@@ -65,8 +65,8 @@ def read_usage(raw: Raw | bytes) -> Usage | None:
     prompt, completion = _count(reported.prompt_tokens), _count(reported.completion_tokens)
     if prompt is None and completion is None:
         return _other_names(reported)
-    prompt_details = reported.prompt_tokens_details or _PromptDetails()
-    completion_details = reported.completion_tokens_details or _CompletionDetails()
+    prompt_details = reported.prompt_tokens_details or _NO_PROMPT_DETAILS
+    completion_details = reported.completion_tokens_details or _NO_COMPLETION_DETAILS
     reasoning = _count(completion_details.reasoning_tokens)
     beside = _thought_beside(prompt or 0, completion or 0, _count(reported.total_tokens), reasoning)
     return Usage(
@@ -106,7 +106,7 @@ def _other_names(reported: _Usage) -> Usage | None:
     if fresh is None and completion is None:
         return None
     inside = reported.input_tokens_details
-    thought = reported.output_tokens_details or _CompletionDetails()
+    thought = reported.output_tokens_details or _NO_COMPLETION_DETAILS
     if inside is not None:
         read, write, apart = _count(inside.cached_tokens), _count(inside.cache_write_tokens), 0
     else:
@@ -126,49 +126,6 @@ def _other_names(reported: _Usage) -> Usage | None:
 def _hour(reported: _Usage) -> int | None:
     created = reported.cache_creation
     return None if created is None else _count(created.ephemeral_1h_input_tokens)
-
-
-class _CostDetails(msgspec.Struct):
-    upstream_inference_cost: Decimal | None = None
-    upstream_inference_completions_cost: Decimal | None = None
-
-
-class _Charged(msgspec.Struct):
-    cost: Decimal | None = None
-    cost_details: _CostDetails | None = None
-    is_byok: bool | None = None
-
-
-_CHARGED: Final = msgspec.json.Decoder(_Charged)
-_USD_MAX: Final = Decimal(1_000_000)
-
-
-def read_cost(raw: Raw | bytes) -> Cost | None:
-    """Read what an upstream that resells, like OpenRouter, says it charged; None if it does not.
-
-    With the reseller's customer's own key `cost` is only its fee: what the provider bills comes
-    on top. A figure that cannot be (negative, absurd) counts as not given.
-    """
-    if b"cost" not in bytes(raw):
-        return None
-    try:
-        charged = _CHARGED.decode(raw)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        return None
-    details = charged.cost_details or _CostDetails()
-    total = charged.cost
-    if total is not None and charged.is_byok and details.upstream_inference_cost is not None:
-        total += details.upstream_inference_cost
-    if total is None or not 0 <= total <= _USD_MAX:
-        return None
-    said = details.upstream_inference_completions_cost
-    completion = Decimal(0) if said is None or not said >= 0 else min(said, total)
-    total_nano, completion_nano = _nano(total), _nano(completion)
-    return Cost(total_nano, total_nano - completion_nano, completion_nano, 0)
-
-
-def _nano(usd: Decimal) -> int:
-    return int((usd * NANO).to_integral_value(ROUND_HALF_EVEN))
 
 
 def _first(*candidates: float | None) -> int | None:

@@ -6,7 +6,9 @@ import msgspec
 from msgspec import Raw, Struct
 
 from regulars.model.errors import UpstreamProtocolError
+from regulars.model.money import ReportedCost
 from regulars.model.tokens import Usage
+from regulars.providers.openai.charged import read_cost, read_service_tier
 from regulars.providers.openai.choices import FINISH_REASONS, finish_reason, polish
 from regulars.providers.openai.failure import read_stream_failure
 from regulars.providers.openai.usage import read_usage
@@ -15,6 +17,7 @@ from regulars.wire.answers import Label, json_text
 _FIELDS: Final = msgspec.json.Decoder(dict[str, Raw])
 _CHOICES: Final = msgspec.json.Decoder(list[dict[str, Raw]])
 _CHOICE: Final = msgspec.json.Decoder(dict[str, Any])
+_ANY: Final = msgspec.json.Decoder(Any)
 _OBJECT: Final = Raw(b'"chat.completion"')
 _NULL: Final = Raw(b"null")
 _PLAIN_ENDS: Final = {f'"{reason}"'.encode(): reason for reason in FINISH_REASONS}
@@ -30,6 +33,8 @@ class WholeAnswer(Struct, frozen=True):
     finish_reason: str | None
     native_finish_reason: str | None
     content_bytes: int
+    cost: ReportedCost | None
+    service_tier: str | None
 
     def render(self, label: Label, usage: bytes) -> bytes:
         """Write the client's answer: our id, model and provider, the priced usage."""
@@ -59,18 +64,21 @@ def read_whole(provider: str, body: bytes) -> WholeAnswer:
             raise read_stream_failure(provider, msgspec.json.decode(error))
         choices = _CHOICES.decode(fields.get("choices", _NULL))
         natives = _polish(choices)
-        upstream_id = msgspec.json.decode(fields.get("id", _NULL))
+        upstream_id = _ANY.decode(fields.get("id", _NULL))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise UpstreamProtocolError(f"{provider} answered 200 with no chat completion") from exc
     fields["choices"] = Raw(msgspec.json.encode(choices))
     native = natives[0] if natives else None
+    usage = fields.get("usage")
     return WholeAnswer(
         fields=fields,
         upstream_id=upstream_id if isinstance(upstream_id, str) else None,
-        usage=read_usage(fields["usage"]) if "usage" in fields else None,
+        usage=None if usage is None else read_usage(usage),
         finish_reason=None if native is None else finish_reason(native),
         native_finish_reason=native,
         content_bytes=len(memoryview(fields["choices"])),
+        cost=None if usage is None else read_cost(usage),
+        service_tier=read_service_tier(fields.get("service_tier")),
     )
 
 
@@ -83,7 +91,8 @@ def _polish(choices: list[dict[str, Raw]]) -> list[str | None]:
     for number, choice in enumerate(choices):
         native = _PLAIN_ENDS.get(bytes(choice.get("finish_reason", _NULL)))
         message = bytes(choice.get("message", _NULL))
-        if native is None or b'"reasoning_content"' in message or b'"role"' not in message:
+        thinks = message.find(b'"reasoning_content"') >= 0
+        if native is None or thinks or message.find(b'"role"') < 0:
             whole = _CHOICE.decode(msgspec.json.encode(choice))
             native = polish(whole, body="message")
             choices[number] = {

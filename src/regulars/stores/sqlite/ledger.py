@@ -13,6 +13,7 @@ from regulars.model.generation import Generation
 from regulars.stores.base import RowError, StoreError
 from regulars.stores.sqlite.chunks import SIZES, cut
 from regulars.stores.sqlite.connect import connect, store_error
+from regulars.stores.sqlite.correct import correct
 from regulars.stores.sqlite.erased import ErasedPeople
 from regulars.stores.sqlite.fold import FOLD_ROWS, STEP_ROWS, due, fold, unfolded
 from regulars.stores.sqlite.migrate import check
@@ -106,6 +107,11 @@ class SqliteLedger:
             self._fold_some()
             return bool(self._due) or keep_from_us is not None
         return keep_from_us is not None and self._delete(keep_from_us)
+
+    def correct(self, row: Generation) -> None:
+        """Correct how a row ended: see `stores.base.Correcting`."""
+        with self._transaction() as connection:
+            correct(connection, row)
 
     def fold(self) -> None:
         """Fold all of the tail, step by step."""

@@ -9,10 +9,9 @@ An id of another form, or one whose place is taken (two in one microsecond with 
 bits), stands at the next free place of its microsecond; the table `odd_id` says where.
 """
 
-from functools import lru_cache
 from typing import Final
 
-from regulars.model.ids import GENERATION_RANDOM_BITS
+from regulars.model.ids import GENERATION_RANDOM_BITS, generation_id
 
 PLACE_BITS: Final = 11
 """52 bits of microseconds reach the year 2112; a row number has 63."""
@@ -28,24 +27,12 @@ _PREFIX: Final = "gen-"
 
 def chance_of(generation_id_: str, created_at_us: int) -> int | None:
     """Return the random part of an id of our own form, made at this time; else None."""
-    tail = generation_id_[-_TAIL_DIGITS:]
     try:
-        number = int(tail, 16)
+        chance = int(generation_id_[-_TAIL_DIGITS:], 16) & _CHANCE_MASK
     except ValueError:
         return None
-    seconds, micros = divmod(created_at_us, 1_000_000)
-    ours = (
-        number >> GENERATION_RANDOM_BITS == micros
-        and generation_id_[:-_TAIL_DIGITS] == _head(seconds)
-        # int() takes signs, spaces and capitals that we never write
-        and f"{number:020x}" == tail
-    )
-    return number & _CHANCE_MASK if ours else None
-
-
-@lru_cache(maxsize=8)
-def _head(seconds: int) -> str:
-    return f"gen-{seconds}-"
+    # int() takes signs, spaces and capitals that we never write.
+    return chance if generation_id(created_at_us, chance) == generation_id_ else None
 
 
 def time_of(generation_id_: str) -> int | None:

@@ -67,6 +67,8 @@ class Readers:
         try:
             connection = connect(self._path)
             connection.execute("PRAGMA query_only = ON")
+            # A report over millions of rows sorts in a file: the gateway's memory is bounded.
+            connection.execute("PRAGMA temp_store = FILE")
         except sqlite3.Error as exc:
             raise store_error(exc, self._path) from exc
         return connection

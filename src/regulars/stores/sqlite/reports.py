@@ -2,10 +2,13 @@
 
 # ruff: noqa: S608 - only our own table and column names are written into SQL; values are bound
 
+import json
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from regulars.model.generation import Generation
+from regulars.reports.schema import ReportQuery, ReportResult
 from regulars.stores.base import (
     ActivityRow,
     Filter,
@@ -15,13 +18,15 @@ from regulars.stores.base import (
     Sums,
     UserRow,
 )
+from regulars.stores.sqlite.listing import newest
 from regulars.stores.sqlite.names import texts_of
-from regulars.stores.sqlite.places import bound
-from regulars.stores.sqlite.query import SUMS, conditions, ranking, some_users, source, user_column
+from regulars.stores.sqlite.places import time_at
+from regulars.stores.sqlite.query import SUMS, ranking, some_users, source
 from regulars.stores.sqlite.readers import Readers
 from regulars.stores.sqlite.rollups import DAY_US, HOUR_US
 from regulars.stores.sqlite.rows import SELECTED, decode_all, find
-from regulars.stores.sqlite.slices import ROWS, Table
+from regulars.stores.sqlite.run import run_query
+from regulars.stores.sqlite.slices import Table
 
 ROWS_MAX: Final = 100_000
 """No answer is longer, whatever limit was asked for."""
@@ -41,6 +46,20 @@ _GROUP_COLUMN: Final[dict[GroupBy, str]] = {
     "key": "key_id",
 }
 _OTHER_ID: Final = -1
+_NEVER: Final = 1 << 62
+_FIRST_SEEN: Final = f"""
+WITH asked (id, name) AS MATERIALIZED (
+    SELECT end_user.id, name FROM json_each(:users) AS wanted CROSS JOIN end_user
+    ON name = wanted.value AND account_id = (SELECT id FROM name WHERE text = :account)
+),
+late (id, row) AS MATERIALIZED (
+    SELECT end_user_id, min(row) FROM tail CROSS JOIN generation USING (row) GROUP BY end_user_id
+)
+SELECT name, min(
+    ifnull((SELECT min(row) FROM by_user WHERE user_id = asked.id), {_NEVER}),
+    ifnull((SELECT row FROM late WHERE late.id = asked.id), {_NEVER})
+) FROM asked
+"""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -68,15 +87,7 @@ class SqliteReports:
             last = None if before is None else find(connection, before)
             if before is not None and last is None:
                 return [], None
-            values = _row_values(where) | {"limit": limit + 1, "last": last}
-            found: list[tuple[Any, ...]] = []
-            tables: tuple[Table, ...] = (
-                ("generation",) if where.user is None else ("by_user", "tail")
-            )
-            for table in tables:
-                found += connection.execute(_page(where, last, table), values).fetchall()
-            # A row is folded or not, so none comes twice; its number is its first column.
-            found = sorted(found, reverse=True)[: limit + 1]
+            found = newest(connection, where, last=last, limit=limit + 1)
             page = decode_all(connection, found)
         more = len(page) > limit
         page = page[:limit]
@@ -174,6 +185,17 @@ class SqliteReports:
             for row in rows
         ]
 
+    def run(self, query: ReportQuery) -> ReportResult:
+        """Answer any question of `reports.definitions`."""
+        return run_query(self._readers, query)
+
+    def first_seen(self, account: str, users: Sequence[str]) -> dict[str, int]:
+        """Return when each of these users was first seen, by a seek in `by_user` for each."""
+        values = {"account": account, "users": json.dumps(list(users))}
+        with self._readers.snapshot() as connection:
+            rows = connection.execute(_FIRST_SEEN, values).fetchall()
+        return {user: time_at(row) for user, row in rows if row < _NEVER}
+
 
 def _table(where: Filter, *, by_user: bool) -> Table:
     return "daily" if by_user or where.user is not None else "hourly"
@@ -191,37 +213,6 @@ def _series_table(where: Filter, step: Step, group_by: GroupBy) -> Table:
     if step == "minute" or (step == "hour" and table == "daily"):
         return "generation"
     return table
-
-
-def _page(where: Filter, last: int | None, table: Table) -> str:
-    wanted = [*conditions(where, user_column=user_column(table)), *_row_times(where, last)]
-    return (
-        f"SELECT {SELECTED} FROM {ROWS[table]} WHERE {' AND '.join(wanted)} "
-        "ORDER BY row DESC LIMIT :limit"
-    )
-
-
-def _row_times(where: Filter, last: int | None) -> list[str]:
-    found: list[str] = []
-    if where.from_us is not None:
-        found.append("row >= :from_row")
-    if where.to_us is not None:
-        found.append("row < :to_row")
-    if last is not None:
-        found.append("row < :last")
-    return found
-
-
-def _row_values(where: Filter) -> dict[str, Any]:
-    return {
-        "account": where.account,
-        "user": where.user,
-        "model": where.model,
-        "provider": where.provider,
-        "key": where.key_hash,
-        "from_row": None if where.from_us is None else bound(where.from_us),
-        "to_row": None if where.to_us is None else bound(where.to_us),
-    }
 
 
 def _bounded(limit: int) -> int:

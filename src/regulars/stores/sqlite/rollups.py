@@ -111,7 +111,6 @@ def _add(groups: Groups, key: Group, sums: tuple[int, ...], seen_us: int) -> Non
     if group is None:
         groups[key] = [*sums, seen_us]
         return
-    for position, value in enumerate(sums):
-        if value:
-            group[position] += value
-    group[-1] = max(group[-1], seen_us)
+    latest_us = max(group[-1], seen_us)
+    group[:] = [there + more for there, more in zip(group, sums, strict=False)]
+    group.append(latest_us)

@@ -2,11 +2,12 @@
 
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, Final
 
 import msgspec
 
-from regulars.model.generation import Attempt, Generation, Outcome, UsageSource
+from regulars.model.generation import Attempt, CostSource, Generation, Outcome, UsageSource
 from regulars.model.ids import generation_id
 from regulars.model.money import Cost
 from regulars.model.tokens import Usage
@@ -20,6 +21,13 @@ OUTCOME_CODES: Final = {
     Outcome.REFUSED: 3,
     Outcome.INTERRUPTED: 4,
 }
+CHARGED_CODES: Final = {
+    CostSource.COMPUTED: 0,
+    CostSource.ESTIMATED: 1,
+    CostSource.REPORTED: 2,
+    CostSource.INSURED: 3,
+}
+_CHARGED: Final = {code: source for source, code in CHARGED_CODES.items()}
 _OUTCOMES: Final = {code: outcome for outcome, code in OUTCOME_CODES.items()}
 
 COLUMNS: Final[tuple[str, ...]] = (
@@ -47,6 +55,9 @@ COLUMNS: Final[tuple[str, ...]] = (
 )
 SELECTED: Final = ", ".join(COLUMNS)
 
+TEXTS_KEPT_MAX: Final = 200_000
+"""What a decoder remembers of each kind before it begins anew."""
+
 _NO_USAGE: Final = Usage(0, 0)
 
 Words = tuple[str | None, ...]
@@ -73,6 +84,10 @@ class Details(msgspec.Struct, omit_defaults=True, gc=False):
     referer: int | None = None
     user_agent: int | None = None
     attempts: tuple[_AttemptFields, ...] = ()
+    charged: int = 0
+    byok_nanousd: int | None = None
+    price: int | None = None
+    service_tier: int | None = None
 
 
 _ENCODE: Final = msgspec.json.Encoder().encode
@@ -94,6 +109,8 @@ def words(row: Generation) -> Words:
         row.app,
         row.referer,
         row.user_agent,
+        row.price,
+        row.service_tier,
     )
 
 
@@ -117,6 +134,8 @@ def encode(row: Generation, word: WordIds, end_user_id: int | None) -> tuple[Any
         app,
         referer,
         agent,
+        price,
+        tier,
     ) = word
     used, cost, source = row.usage, row.cost, row.usage_source
     usage = used or _NO_USAGE
@@ -139,6 +158,10 @@ def encode(row: Generation, word: WordIds, end_user_id: int | None) -> tuple[Any
             (a.endpoint, a.provider, a.reason, a.status, a.error, a.started_ms, a.duration_ms)
             for a in row.attempts
         ),
+        0 if row.cost_source is None else CHARGED_CODES[row.cost_source],
+        None if cost is None else cost.byok,
+        price,
+        tier,
     )
     return (
         place(row.created_at_us, 0 if chance is None else chance),
@@ -179,77 +202,138 @@ def find(connection: sqlite3.Connection, generation_id_: str) -> int | None:
     return None if found is None else int(found[0])
 
 
+def text_id(row: int, kept_id: int | str) -> str:
+    """Return a generation's id from its row's number and what the column `id` holds."""
+    return generation_id(time_at(row), kept_id) if isinstance(kept_id, int) else kept_id
+
+
 def decode_all(connection: sqlite3.Connection, rows: Iterable[Sequence[Any]]) -> list[Generation]:
     """Make the generations of rows selected by SELECTED, in their order."""
-    columns: list[dict[str, Any]] = [dict(zip(COLUMNS, row, strict=True)) for row in rows]
-    details = [_DETAILS.decode(column["details"]) for column in columns]
-    ids = {
-        number
-        for column, detail in zip(columns, details, strict=True)
-        for number in (*_column_words(column), *_detail_words(detail))
-        if number is not None
-    }
-    text: dict[int | None, str] = {**texts_of(connection, "name", ids)}
-    owners = {column["end_user_id"] for column in columns} - {None}
-    person: dict[int | None, str] = {**texts_of(connection, "end_user", owners)}
-    return [
-        _decode(column, detail, text, person)
-        for column, detail in zip(columns, details, strict=True)
-    ]
+    return Decoder(connection).page(rows)
 
 
-def _column_words(column: Mapping[str, Any]) -> tuple[int | None, ...]:
-    names = ("account_id", "key_id", "model_id", "provider_id", "endpoint_id")
-    return tuple(column[name] for name in names)
+class Decoder:
+    """Makes generations of rows, page after page, and remembers the texts it looked up.
+
+    One connection's. A text never changes its id, so what is remembered stays true; people are
+    looked up anew after each erasure, so that no page names one who is forgotten by then.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._text: dict[int | None, str | None] = {None: None}
+        self._person: dict[int | None, str | None] = {None: None}
+        self._erasures = 0
+
+    def page(self, rows: Iterable[Sequence[Any]]) -> list[Generation]:
+        """Make the generations of rows selected by SELECTED, in their order."""
+        found = [(row, _DETAILS.decode(row[-1])) for row in rows]
+        text = self._learned("name", self._text, _word_ids(found))
+        (erasures,) = self._connection.execute(_ERASURES).fetchone()
+        if erasures != self._erasures:
+            self._erasures = erasures
+            self._person.clear()
+        person = self._learned("end_user", self._person, {row[_PERSON] for row, _ in found})
+        return [_decode(row, detail, text, person) for row, detail in found]
+
+    def _learned(
+        self, table: str, known: dict[int | None, str | None], wanted: set[int | None]
+    ) -> dict[int | None, str | None]:
+        missing = {number for number in wanted if number not in known}
+        if missing:
+            if len(known) > TEXTS_KEPT_MAX:
+                known.clear()
+                missing = wanted
+            numbers = [number for number in missing if number is not None]
+            # An id without a text is nobody's any more.
+            known |= {None: None} | dict.fromkeys(numbers)
+            known |= texts_of(self._connection, table, numbers)
+        return known
 
 
-def _detail_words(detail: Details) -> tuple[int | None, ...]:
-    return (
-        detail.upstream_model,
-        detail.finish_reason,
-        detail.native_finish_reason,
-        detail.error,
-        detail.app,
-        detail.referer,
-        detail.user_agent,
-    )
+_ERASURES: Final = "SELECT ifnull(max(number), 0) FROM erasure"
+_PERSON: Final = COLUMNS.index("end_user_id")
+_WORDS: Final = itemgetter(
+    *(COLUMNS.index(f"{name}_id") for name in ("account", "key", "model", "provider", "endpoint"))
+)
+
+
+def _word_ids(found: Iterable[tuple[Sequence[Any], Details]]) -> set[int | None]:
+    ids: set[int | None] = set()
+    for row, detail in found:
+        ids.update(_WORDS(row))
+        ids.update(
+            (
+                detail.upstream_model,
+                detail.finish_reason,
+                detail.native_finish_reason,
+                detail.error,
+                detail.app,
+                detail.referer,
+                detail.user_agent,
+                detail.price,
+                detail.service_tier,
+            )
+        )
+    return ids
 
 
 def _decode(
-    column: Mapping[str, Any],
+    row: Sequence[Any],
     detail: Details,
-    text: Mapping[int | None, str],
-    person: Mapping[int | None, str],
+    text: Mapping[int | None, Any],
+    person: Mapping[int | None, str | None],
 ) -> Generation:
-    at_us = time_at(column["row"])
-    kept_id = column["id"]
+    # In the order of COLUMNS, without a dict by name: exports make a million of these.
+    (
+        place_, kept_id, account, key, outcome, status, model, end_user, provider, endpoint,
+        prompt_tokens, completion_tokens, cached_tokens, cache_write_tokens, reasoning_tokens,
+        total, prompt_cost, saving, ttft_ms, duration_ms, _details,
+    ) = row  # fmt: skip
+    at_us = time_at(place_)
     return Generation(
-        id=generation_id(at_us, kept_id) if isinstance(kept_id, int) else kept_id,
+        id=text_id(place_, kept_id),
         created_at_us=at_us,
-        account=text[column["account_id"]],
-        key_hash=text[column["key_id"]],
-        outcome=_OUTCOMES[column["outcome"]],
-        status=column["status"],
-        model=text[column["model_id"]],
+        account=text[account],
+        key_hash=text[key],
+        outcome=_OUTCOMES[outcome],
+        status=status,
+        model=text[model],
         streamed=detail.streamed,
-        end_user=person.get(column["end_user_id"]),
+        end_user=person[end_user],
         session=detail.session,
-        provider=text.get(column["provider_id"]),
-        endpoint=text.get(column["endpoint_id"]),
-        upstream_model=text.get(detail.upstream_model),
+        provider=text[provider],
+        endpoint=text[endpoint],
+        upstream_model=text[detail.upstream_model],
         upstream_id=detail.upstream_id,
-        finish_reason=text.get(detail.finish_reason),
-        native_finish_reason=text.get(detail.native_finish_reason),
-        usage=_usage(column, detail),
+        finish_reason=text[detail.finish_reason],
+        native_finish_reason=text[detail.native_finish_reason],
+        usage=None
+        if prompt_tokens is None
+        else Usage(
+            prompt_tokens,
+            completion_tokens,
+            cached_tokens,
+            cache_write_tokens,
+            detail.cache_write_1h_tokens,
+            reasoning_tokens,
+            detail.audio_tokens,
+            detail.audio_output_tokens,
+        ),
         usage_source=_source(detail),
-        cost=_cost(column),
-        ttft_ms=column["ttft_ms"],
-        duration_ms=column["duration_ms"],
-        error=text.get(detail.error),
-        app=text.get(detail.app),
-        referer=text.get(detail.referer),
-        user_agent=text.get(detail.user_agent),
-        attempts=tuple(Attempt(*fields) for fields in detail.attempts),
+        cost=None
+        if total is None
+        else Cost(total, prompt_cost, total - prompt_cost, saving, detail.byok_nanousd),
+        cost_source=None if total is None else _CHARGED[detail.charged],
+        price=text[detail.price],
+        service_tier=text[detail.service_tier],
+        ttft_ms=ttft_ms,
+        duration_ms=duration_ms,
+        error=text[detail.error],
+        app=text[detail.app],
+        referer=text[detail.referer],
+        user_agent=text[detail.user_agent],
+        attempts=tuple([Attempt(*fields) for fields in detail.attempts]),
     )
 
 
@@ -257,30 +341,3 @@ def _source(detail: Details) -> UsageSource | None:
     if detail.estimated is None:
         return None
     return UsageSource.ESTIMATED if detail.estimated else UsageSource.REPORTED
-
-
-def _usage(column: Mapping[str, Any], detail: Details) -> Usage | None:
-    if column["prompt_tokens"] is None:
-        return None
-    return Usage(
-        prompt_tokens=column["prompt_tokens"],
-        completion_tokens=column["completion_tokens"],
-        cached_tokens=column["cached_tokens"],
-        cache_write_tokens=column["cache_write_tokens"],
-        cache_write_1h_tokens=detail.cache_write_1h_tokens,
-        reasoning_tokens=column["reasoning_tokens"],
-        audio_tokens=detail.audio_tokens,
-        audio_output_tokens=detail.audio_output_tokens,
-    )
-
-
-def _cost(column: Mapping[str, Any]) -> Cost | None:
-    total, prompt = column["cost_nanousd"], column["cost_prompt_nanousd"]
-    if total is None:
-        return None
-    return Cost(
-        total=total,
-        prompt=prompt,
-        completion=total - prompt,
-        cache_saving=column["cache_saving_nanousd"],
-    )

@@ -13,7 +13,13 @@ from typing import Final
 
 import msgspec
 
-from regulars.routing.sharing import PLACEMENTS_MAX, Outbox, SharedLoads, SharedPlacement
+from regulars.routing.sharing import (
+    PLACEMENTS_MAX,
+    Outbox,
+    SharedLoads,
+    SharedPlacement,
+    SharedTrouble,
+)
 from regulars.stores.base import Heard, StoreError
 from regulars.stores.sqlite.connect import create_file, store_errors
 
@@ -64,7 +70,17 @@ _OVERFLOW: Final = (
     "DELETE FROM placement WHERE key IN (SELECT key FROM placement ORDER BY telling "
     "LIMIT max((SELECT count(*) FROM placement) - ?, 0))"
 )
-_LOADS: Final = msgspec.json.Decoder(tuple[dict[str, float], dict[int, float]])
+
+
+class _Telling(msgspec.Struct, array_like=True):
+    """What `telling.loads` holds. A file may still have tellings of the version before."""
+
+    endpoints: dict[str, float]
+    users: dict[int, float]
+    troubles: tuple[SharedTrouble, ...] = ()
+
+
+_TELLING: Final = msgspec.json.Decoder(_Telling)
 
 
 def shared_routing_path(store: Path) -> Path:
@@ -95,7 +111,7 @@ class SqliteSharedRouting:
     def tell(self, outbox: Outbox) -> None:
         """See `stores.base.SharedRouting`."""
         now_ms = self._now_ms()
-        loads = msgspec.json.encode((outbox.loads.endpoints, outbox.loads.users))
+        loads = msgspec.json.encode((outbox.loads.endpoints, outbox.loads.users, outbox.troubles))
         with self._lock, store_errors(self._path):
             connection = self._open()
             connection.execute("BEGIN IMMEDIATE")
@@ -137,7 +153,7 @@ class SqliteSharedRouting:
                 connection.execute("COMMIT")
         self._heard_up_to = max((number for number, *_ in tellings), default=since)
         heard = [
-            Heard((), _loads(loads), max(now_ms - at_ms, 0) / 1000)
+            _heard(loads, max(now_ms - at_ms, 0) / 1000)
             for _, node, at_ms, loads in tellings
             if node != self._node
         ]
@@ -219,9 +235,9 @@ def _placement(row: tuple[int, str, int, int, float | None], now_ms: int) -> Sha
     return SharedPlacement(key % 2**64, endpoint, idle_s, prompt_tokens, ttl_s)
 
 
-def _loads(written: bytes) -> SharedLoads:
+def _heard(written: bytes, late_s: float) -> Heard:
     try:
-        endpoints, users = _LOADS.decode(written)
+        told = _TELLING.decode(written)
     except msgspec.DecodeError as exc:
         raise StoreError(f"a telling of another worker cannot be read: {exc}") from exc
-    return SharedLoads(endpoints, users)
+    return Heard((), SharedLoads(told.endpoints, told.users), late_s, told.troubles)

@@ -1,11 +1,12 @@
 """Opening a store by its URL, and the one value that plays all its roles."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 from regulars.model.caller import ApiKey
 from regulars.model.generation import Generation
+from regulars.reports.schema import ReportQuery, ReportResult
 from regulars.stores.base import (
     ActivityRow,
     Difference,
@@ -16,23 +17,26 @@ from regulars.stores.base import (
     Step,
     StoreError,
     Sums,
+    Unpriced,
     UserRow,
 )
 from regulars.stores.sqlite.backup import backup
 from regulars.stores.sqlite.connect import create_file
+from regulars.stores.sqlite.costs import unpriced
 from regulars.stores.sqlite.keys import SqliteKeys
 from regulars.stores.sqlite.ledger import SqliteLedger
 from regulars.stores.sqlite.migrate import prepare
 from regulars.stores.sqlite.people import SqlitePeople
 from regulars.stores.sqlite.readers import QUERY_TIME_MAX_S, Readers
 from regulars.stores.sqlite.reports import SqliteReports
+from regulars.stores.sqlite.scan import scan
 from regulars.stores.sqlite.verify import count_rows, verify
 
 URL_SCHEME: Final = "sqlite:///"
 
 
 class SqliteStore:
-    """One file in all roles: `Ledger`, `Keys` and `Reports` of `stores.base`."""
+    """One file in all roles: `Ledger`, `Keys`, `Reports` and `Scans` of `stores.base`."""
 
     def __init__(self, path: Path, *, query_time_max_s: float = QUERY_TIME_MAX_S) -> None:
         self.path = path
@@ -55,13 +59,25 @@ class SqliteStore:
         """See `stores.base.Tidy`."""
         return self._ledger.tidy(keep_from_us=keep_from_us)
 
+    def correct(self, row: Generation) -> None:
+        """See `stores.base.Correcting`."""
+        self._ledger.correct(row)
+
     def fold(self) -> None:
         """Fold all rows into what is kept per user: `tidy` does it by and by."""
         self._ledger.fold()
 
     def verify(self) -> Iterator[Difference]:
-        """Yield where rollups are not what the rows add up to. Takes a minute for 5 M rows."""
+        """Yield where rollups are not what the rows add up to, or a cost not what its price says.
+
+        Takes minutes for 5 M rows.
+        """
         return verify(self.path)
+
+    def unpriced(self) -> list[Unpriced]:
+        """Return what was served without a known price, most requests first. Raises StoreError."""
+        with self._readers.snapshot() as connection:
+            return unpriced(connection)
 
     def count_rows(self) -> int:
         """Count the generations."""
@@ -134,6 +150,18 @@ class SqliteStore:
     ) -> list[SeriesPoint]:
         """See `stores.base.Reports`."""
         return self._reports.series(where, step=step, group_by=group_by, groups_max=groups_max)
+
+    def scan(self, where: Filter) -> Generator[list[Generation]]:
+        """See `stores.base.Scans`."""
+        return scan(self.path, where)
+
+    def run(self, query: ReportQuery) -> ReportResult:
+        """See `stores.base.Reports`."""
+        return self._reports.run(query)
+
+    def first_seen(self, account: str, users: Sequence[str]) -> dict[str, int]:
+        """See `stores.base.Reports`."""
+        return self._reports.first_seen(account, users)
 
     def close(self) -> None:
         """Let go of the file; nobody may be using the store."""

@@ -1,4 +1,4 @@
-"""Is the ledger whole? Rollups are added up anew from rows, and every difference is named."""
+"""Is the ledger whole? Rollups are added up anew from rows, and costs computed anew from prices."""
 
 # ruff: noqa: S608 - only our own table and column names are written into SQL; values are bound
 
@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from regulars.stores.base import Difference
 from regulars.stores.sqlite.connect import connect, store_errors
+from regulars.stores.sqlite.costs import recomputed
 from regulars.stores.sqlite.fold import GROUPED, rolled_up
 from regulars.stores.sqlite.places import TIME_MAX_US
 from regulars.stores.sqlite.rollups import BLOCK_DAYS, DAY_US, HOUR_US, keys_of
@@ -36,6 +37,7 @@ def verify(path: Path) -> Iterator[Difference]:
             for table in GROUPED:
                 yield from _rollup(connection, table)
             yield from _index(connection)
+            yield from recomputed(connection)
         finally:
             connection.close()
 

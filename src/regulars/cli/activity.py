@@ -1,0 +1,176 @@
+"""`regulars activity` and `regulars users`: who used what, as tables with small bars."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Final
+
+import typer
+
+from regulars.cli.answers import (
+    KEY_VARIABLE,
+    Answers,
+    KeyEnvOption,
+    Params,
+    UrlOption,
+    answers,
+    json_text,
+    report,
+)
+from regulars.cli.filters import (
+    FromOption,
+    KeyOption,
+    ModelOption,
+    ProviderOption,
+    ToOption,
+    UserOption,
+    ZoneOption,
+    params,
+)
+from regulars.cli.generation import shown
+from regulars.cli.options import ConfigOption, JsonOption, failed
+
+METRICS: Final = "requests,failed_requests,prompt_tokens,cached_share,completion_tokens,cost"
+BAR_CHARS: Final = 12
+ROWS_MAX: Final = 1000
+NOBODY: Final = "(none)"
+_EIGHTHS: Final = " ▏▎▍▌▋▊▉"
+
+SinceDefault = Annotated[str, typer.Option("--since", help="How far back, like 7d, 12h or 30m.")]
+MetricsOption = Annotated[str, typer.Option("--metrics", help="Figures of each group.")]
+LimitOption = Annotated[int, typer.Option(min=1, max=ROWS_MAX, help="How many rows.")]
+
+users = typer.Typer(
+    help="End users: who uses most, one of them, and his rights.", no_args_is_help=True
+)
+
+
+def activity(
+    *,
+    by: Annotated[
+        str, typer.Option(help="Group by these: user, model, provider, key, …, comma between.")
+    ] = "model",
+    step: Annotated[
+        str | None, typer.Option(help="Group by time too: minute, hour, day, week, month.")
+    ] = None,
+    since: SinceDefault = "30d",
+    from_: FromOption = None,
+    to: ToOption = None,
+    user: UserOption = None,
+    model: ModelOption = None,
+    provider: ProviderOption = None,
+    key: KeyOption = None,
+    time_zone: ZoneOption = "UTC",
+    metrics: MetricsOption = METRICS,
+    limit: LimitOption = 50,
+    as_json: JsonOption = False,
+    url: UrlOption = None,
+    key_env: KeyEnvOption = KEY_VARIABLE,
+    config: ConfigOption = None,
+) -> None:
+    """Show what was used, by any dimensions."""
+    asked = params(
+        since=None if from_ else since, from_=from_, to=to, user=user, model=model,
+        provider=provider, api_key_hash=key, time_zone=time_zone, group_by=by or None,
+        granularity=step, metrics=metrics, limit=str(limit),
+        order_by=None if step else _first(metrics),
+    )  # fmt: skip
+    with answers(url, key_env, config) as source:
+        _show(report(source, asked), metrics, as_json=as_json)
+
+
+@users.command()
+def top(
+    *,
+    by: Annotated[str, typer.Option(help="Sort by this figure, greatest first.")] = "cost",
+    since: SinceDefault = "7d",
+    model: ModelOption = None,
+    provider: ProviderOption = None,
+    limit: LimitOption = 20,
+    as_json: JsonOption = False,
+    url: UrlOption = None,
+    key_env: KeyEnvOption = KEY_VARIABLE,
+    config: ConfigOption = None,
+) -> None:
+    """Show the end users who used most."""
+    metrics = ",".join(dict.fromkeys([by, *METRICS.split(",")]))
+    asked = params(
+        since=since, model=model, provider=provider, group_by="user", metrics=metrics,
+        order_by=by, limit=str(limit),
+    )  # fmt: skip
+    with answers(url, key_env, config) as source:
+        _show(report(source, asked), metrics, as_json=as_json)
+
+
+@users.command()
+def show(
+    user: Annotated[str, typer.Argument(metavar="ID", help="The end user.")],
+    *,
+    since: SinceDefault = "30d",
+    as_json: JsonOption = False,
+    url: UrlOption = None,
+    key_env: KeyEnvOption = KEY_VARIABLE,
+    config: ConfigOption = None,
+) -> None:
+    """Show one end user: in all, by model and by day."""
+    base = params(since=since, user=user)
+    figures = f"{METRICS},sessions,cache_saving,last_seen"
+    with answers(url, key_env, config) as source:
+        found = _user(source, base, figures)
+    if not found["by_model"]:
+        raise failed(f"end user {user[:80]!r} made no request in the last {since}")
+    if as_json:
+        typer.echo(json_text({"user": user, **found}))
+        return
+    for name, metrics in (("total", figures), ("by_model", METRICS), ("by_day", METRICS)):
+        _show(found[name], metrics, as_json=False)
+
+
+def _user(source: Answers, base: Params, figures: str) -> dict[str, list[dict[str, Any]]]:
+    return {
+        "total": report(source, {**base, "metrics": figures}),
+        "by_model": report(source, {**base, "group_by": "model", "metrics": METRICS}),
+        "by_day": report(source, {**base, "granularity": "day", "metrics": METRICS}),
+    }
+
+
+def _first(metrics: str) -> str:
+    names = metrics.split(",")
+    return "cost" if "cost" in names else names[0]
+
+
+def _show(rows: list[dict[str, Any]], metrics: str, *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json_text({"data": rows}))
+        return
+    if not rows:
+        typer.echo("nothing found: no request in that time fits", err=True)
+        return
+    from regulars.cli.tables import print_table
+
+    figures = metrics.split(",")
+    charted = _first(metrics)
+    most = max((float(row[charted] or 0) for row in rows), default=0.0)
+    print_table(
+        [*rows[0], ""],
+        [[*_cells(row, figures), _bar(float(row[charted] or 0), most)] for row in rows],
+    )
+
+
+def _cells(row: dict[str, Any], figures: Sequence[str]) -> list[str]:
+    return [
+        _figure(value) if name in figures else shown(str(NOBODY if value is None else value))
+        for name, value in row.items()
+    ]
+
+
+def _figure(value: Any) -> str:
+    if value is None:
+        return "unknown"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return value if isinstance(value, str) else f"{value:.6f}".rstrip("0").rstrip(".")
+
+
+def _bar(value: float, most: float) -> str:
+    eighths = round(value / most * BAR_CHARS * 8) if most > 0 else 0
+    whole, rest = divmod(max(eighths, 0), 8)
+    return "█" * whole + (_EIGHTHS[rest] if rest else "")

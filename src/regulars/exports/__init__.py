@@ -1,0 +1,1 @@
+"""Exports: the rows of any question as CSV, JSON Lines, Parquet or PDF, in bounded memory."""

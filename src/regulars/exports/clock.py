@@ -1,0 +1,35 @@
+"""Writing moments in a time zone."""
+
+from collections.abc import Callable
+from datetime import datetime
+from functools import lru_cache
+from typing import Final
+
+from regulars.reports.windows import zone_named
+
+MINUTE_US: Final = 60_000_000
+_MINUTES_KEPT: Final = 4096
+
+
+def clock(zone: str, *, between: str = " ") -> Callable[[int], str]:
+    """Return a writer of moments to the millisecond, `2026-01-31 12:00:00.000`.
+
+    Other zones than UTC put their offset behind it, or the hour that comes twice in autumn could
+    not be told apart.
+    """
+    where = zone_named(zone)
+
+    # Offsets change at whole minutes, and neighbours mostly share theirs.
+    @lru_cache(maxsize=_MINUTES_KEPT)
+    def minute(number: int) -> tuple[str, str]:
+        at = datetime.fromtimestamp(number * 60, where)
+        offset = "" if zone == "UTC" else f"{at:%z}"
+        return f"{at:%Y-%m-%d}{between}{at:%H:%M}", offset and f"{offset[:3]}:{offset[3:]}"
+
+    def write(at_us: int) -> str:
+        number, rest_us = divmod(at_us, MINUTE_US)
+        text, offset = minute(number)
+        ms = rest_us // 1000
+        return f"{text}:{ms // 1000:02d}.{ms % 1000:03d}{offset}"
+
+    return write

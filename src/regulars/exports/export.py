@@ -1,0 +1,112 @@
+"""One export: a question and a format become pieces of a file. API, pages, CLI and schedules ask here."""
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final, Literal, Protocol, get_args
+
+from regulars.exports.aggregated import report_columns, report_rows
+from regulars.exports.clock import clock
+from regulars.exports.csv_file import csv_pieces
+from regulars.exports.jsonl_file import jsonl_pieces
+from regulars.exports.requests import COLUMNS, request_rows
+from regulars.exports.table import About, Row, Table
+from regulars.reports.schema import ReportQuery
+from regulars.stores.base import Filter, Keys, Reports, Scans
+
+Format = Literal["csv", "jsonl", "parquet", "pdf"]
+FORMATS: Final[tuple[Format, ...]] = get_args(Format)
+MEDIA_TYPES: Final[dict[Format, str]] = {
+    "csv": "text/csv; charset=utf-8; header=present",
+    "jsonl": "application/jsonl",
+    "parquet": "application/vnd.apache.parquet",
+    "pdf": "application/pdf",
+}
+
+
+class Source(Reports, Scans, Keys, Protocol):
+    """What exports are made from: a store."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportQuery:
+    """What to export. `report` None: every request; else the rows of that report.
+
+    `where` has an end, or rows that come meanwhile could slip in. `bare`: without words about
+    the file itself, for readers that know only the columns.
+    """
+
+    format: Format
+    where: Filter
+    now_us: int
+    report: ReportQuery | None = None
+    zone: str = "UTC"
+    bare: bool = False
+    title: str = "Activity"
+
+    @property
+    def file_name(self) -> str:
+        """Name the file as OpenRouter does, by the day it was made."""
+        day = datetime.fromtimestamp(self.now_us / 1_000_000, UTC)
+        kind = "activity" if self.report is None else "report"
+        return f"regulars_{kind}_{day:%Y-%m-%d}.{self.format}"
+
+    def about(self) -> About:
+        """Say what the file holds."""
+        return About(self.title, _filters(self), self.zone, self.now_us)
+
+
+def export_pieces(source: Source, query: ExportQuery) -> Generator[bytes]:
+    """Yield the file's bytes in pieces; close it where it is not read to its end.
+
+    Raises:
+        ExportError: the format needs a package that is not installed.
+        StoreError: the store cannot be read.
+    """
+    if query.format == "pdf":
+        from regulars.exports.pdf_file import pdf_file  # noqa: PLC0415 - pulls in an optional package
+
+        yield pdf_file(source, query.where, query.about())
+        return
+    with closing(_pages(source, query)) as pages:
+        columns = COLUMNS if query.report is None else report_columns(query.report)
+        yield from _writer(query)(Table(columns, pages), query.about())
+
+
+def _pages(source: Source, query: ExportQuery) -> Generator[Sequence[Row]]:
+    if query.report is not None:
+        yield from report_rows(source, query.report)
+        return
+    keys = {key.hash: key for key in source.list_keys()}
+    with closing(source.scan(query.where)) as pages:
+        yield from request_rows(pages, keys)
+
+
+def _writer(query: ExportQuery) -> Callable[[Table, About], Iterator[bytes]]:
+    match query.format:
+        case "csv":
+            return lambda table, about: csv_pieces(table, about, bare=query.bare)
+        case "jsonl":
+            return lambda table, about: jsonl_pieces(table, about, bare=query.bare)
+        case _:
+            from regulars.exports.parquet_file import parquet_pieces  # noqa: PLC0415 - optional package
+
+            return parquet_pieces
+
+
+def _filters(query: ExportQuery) -> tuple[tuple[str, str], ...]:
+    where, write = query.where, clock(query.zone)
+    found = [
+        ("from", None if where.from_us is None else write(where.from_us)),
+        ("to", None if where.to_us is None else write(where.to_us)),
+        ("user", where.user),
+        ("model", where.model),
+        ("provider", where.provider),
+        ("api_key_hash", where.key_hash),
+    ]
+    report = query.report
+    if report is not None:
+        found.append(("group_by", ",".join(report.dimensions)))
+        found.append(("granularity", report.step))
+    return tuple((name, value) for name, value in found if value)

@@ -1,0 +1,44 @@
+"""In the writer's place where `[ledger] enabled` is false: it takes every row and keeps none."""
+
+import logging
+
+from regulars.exchange.exchange import Accepted
+from regulars.model.catalog import Endpoint
+from regulars.model.generation import Generation
+
+log = logging.getLogger("regulars.ledger")
+
+
+class NoLedger:
+    """Does nothing at once, in all that the gateway asks of `LedgerWriter`."""
+
+    waiting = late = spooled = unwritable = commits = committed = 0
+    is_store_away = False
+
+    def start(self) -> None:
+        """Say loudly that nothing is recorded."""
+        log.warning(
+            "ledger_off reason='[ledger] enabled is false' effect='no request is recorded: "
+            "no activity, no cost, no generation to look up'"
+        )
+
+    def has_room(self) -> bool:
+        """Say yes: nothing waits."""
+        return True
+
+    def started(self, accepted: Accepted, endpoint: Endpoint) -> None:
+        """Let it go by."""
+
+    def correct(self, row: Generation) -> None:
+        """Let it go by."""
+
+    async def settle(self, row: Generation) -> bool:  # noqa: ARG002 - the writer's signature
+        """Let it go by; True, since nobody may be made to wait for it."""
+        return True
+
+    async def drain(self, timeout_s: float) -> int:  # noqa: ARG002 - likewise
+        """Find nothing left."""
+        return 0
+
+    def stop(self) -> None:
+        """Have nothing to end."""

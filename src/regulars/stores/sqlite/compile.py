@@ -1,0 +1,235 @@
+"""A report's question → one SELECT, over rollups where they have all of it, else over rows.
+
+The question's time is cut into parts (`slices`), bucket by bucket: each part names a table, a
+range of its own unit and the bucket it belongs to. Parts are bound as one JSON text a table, so
+the SQL depends on what is asked and not on how many parts there are. The join is CROSS, parts
+first: every range is a seek.
+"""
+
+# ruff: noqa: S608 - only our own table and column names are written into SQL; values are bound
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, assert_never
+
+from regulars.reports.definitions import METRICS
+from regulars.reports.schema import Distinct, Last, Quantile, Ratio, ReportQuery, Sum
+from regulars.reports.windows import Bucket
+from regulars.stores.sqlite.columns import PLACES, counted, dimensions, figure, figures, needs_rows
+from regulars.stores.sqlite.places import PLACE_BITS, bound
+from regulars.stores.sqlite.slices import ROWS, TIME_COLUMN, Slice, Table, slices
+
+LEAST: Final = -(1 << 62)
+"""Where unknown figures stand when groups are sorted: last of all that fall."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wheres:
+    """The conditions as SQL: over rows and over rollups, with their values."""
+
+    of_rows: Sequence[str]
+    of_rollups: Sequence[str]
+    values: Mapping[str, Any]
+    user_ids: Sequence[int] | None = None
+    """Only these people, where the conditions name them; nobody is none of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A SELECT of `g0` (the bucket), `g1` … (dimensions), `m0` … (metrics), and its values."""
+
+    sql: str
+    values: dict[str, Any]
+
+
+def compile_query(query: ReportQuery, wheres: Wheres, buckets: Sequence[Bucket]) -> Compiled:
+    """Return the SELECT without order and limit. Source: `reports.definitions` for each metric."""
+    parts = _parts(query, wheres, buckets)
+    groups = [f"g{number}" for number in range(len(query.dimensions) + 1)]
+    wanted = _Wanted(query, wheres, tuple(parts))
+    values = {
+        **wheres.values,
+        **{f"{table}_parts": json.dumps(found) for table, found in parts.items()},
+    }
+    metrics = ", ".join(f"{_metric(name)} AS m{n}" for n, name in enumerate(query.metrics))
+    grouped = query.step is not None or query.dimensions
+    # Without groups there is one answer, even of nothing.
+    keys = ", ".join(groups) if grouped else "0 AS g0"
+    # One bucket is no group: to sort by it too would take a fifth longer.
+    sorted_by = groups if query.step else groups[1:]
+    by = f" GROUP BY {', '.join(sorted_by)}" if grouped else ""
+    ctes = [
+        *(_parts_cte(table) for table in parts),
+        f"base AS MATERIALIZED (SELECT {keys}, {metrics} FROM ({_union(wanted, figures(query.metrics))}){by})",
+    ]
+    columns = [f"base.{group}" for group in groups]
+    joins = ""
+    for name, percents in _quantiles(query).items():
+        ctes.append(_quantile_cte(wanted, name, percents, groups))
+        joins += f" LEFT JOIN q_{name} USING ({', '.join(groups)})"
+    for number, name in enumerate(query.metrics):
+        formula = METRICS[name].formula
+        quantile = isinstance(formula, Quantile)
+        source = f"q_{formula.figure}.p{formula.percent}" if quantile else f"base.m{number}"
+        columns.append(f"{source} AS m{number}")
+    return Compiled(f"WITH {', '.join(ctes)} SELECT {', '.join(columns)} FROM base{joins}", values)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    query: ReportQuery
+    wheres: Wheres
+    tables: tuple[Table, ...]
+
+
+def _level(query: ReportQuery) -> Table:
+    if needs_rows(query):
+        return "generation"
+    asked = dimensions(query)
+    if "user" not in asked:
+        return "hourly"
+    return "blocks" if asked == {"user"} else "daily"
+
+
+def _parts(
+    query: ReportQuery, wheres: Wheres, buckets: Sequence[Bucket]
+) -> dict[Table, list[tuple[int, int, int]]]:
+    level = _level(query)
+    found: dict[Table, list[tuple[int, int, int]]] = {}
+    for number, bucket in enumerate(buckets):
+        for part in slices(
+            level, bucket.from_us, bucket.to_us, one_user=wheres.user_ids is not None
+        ):
+            found.setdefault(part.table, []).extend(_spans(part, number, wheres))
+    return found or {"generation": []}
+
+
+def _spans(part: Slice, number: int, wheres: Wheres) -> list[tuple[int, int, int]]:
+    assert part.start is not None, "buckets are closed"
+    assert part.end is not None, "buckets are closed"
+    if part.table in ROWS:
+        return [(bound(part.start), bound(part.end), number)]
+    if wheres.user_ids is not None:
+        # A seek per unit for each person, instead of a walk over everyone's.
+        return [(unit, unit + 1, number) for unit in range(part.start, part.end)]
+    return [(part.start, part.end, number)]
+
+
+def _parts_cte(table: Table) -> str:
+    return (
+        f"{table}_part (first, past, bucket) AS MATERIALIZED (SELECT json_extract(value, '$[0]'), "
+        f"json_extract(value, '$[1]'), json_extract(value, '$[2]') FROM json_each(:{table}_parts))"
+    )
+
+
+def _union(wanted: _Wanted, names: Sequence[str]) -> str:
+    return " UNION ALL ".join(_select(wanted, table, names) for table in wanted.tables)
+
+
+def _select(wanted: _Wanted, table: Table, names: Sequence[str]) -> str:
+    of_row = table in ROWS
+    query, wheres = wanted.query, wanted.wheres
+    columns = [f"{table}_part.bucket AS g0"]
+    for number, name in enumerate(query.dimensions, start=1):
+        columns.append(f"{_dimension(name, of_row=of_row)} AS g{number}")
+    columns += [f"{_dimension(name, of_row=of_row)} AS d_{name}" for name in counted(query.metrics)]
+    columns += [f"{figure(name, of_row=of_row)} AS f_{name}" for name in names]
+    if any(isinstance(METRICS[name].formula, Last) for name in query.metrics):
+        columns.append(f"(row >> {PLACE_BITS}) AS last_us" if of_row else "last_us")
+    return f"SELECT {', '.join(columns)} FROM {table}_part CROSS JOIN {_origin(table, wheres)}"
+
+
+def _dimension(name: str, *, of_row: bool) -> str:
+    place = PLACES[name]
+    return place.row if of_row else place.rollup or place.row
+
+
+def _origin(table: Table, wheres: Wheres) -> str:
+    of_row = table in ROWS
+    conditions = list(wheres.of_rows if of_row else wheres.of_rollups)
+    if of_row:
+        limits = f"{_KEY_TABLE[table]}.row >= first AND {_KEY_TABLE[table]}.row < past"
+    elif wheres.user_ids is not None:
+        limits = f"{TIME_COLUMN[table]} = first"
+    else:
+        limits = f"{TIME_COLUMN[table]} >= first AND {TIME_COLUMN[table]} < past"
+    account = "+account_id" if of_row else "account_id"
+    conditions = [limits, f"{account} = :account", *conditions]
+    if wheres.user_ids is not None:
+        owner = {"by_user": "user_id", "tail": "+end_user_id"}.get(table, "end_user_id")
+        conditions.append(f"{owner} IN (SELECT value FROM json_each(:user_ids))")
+    return f"{ROWS.get(table, table)} WHERE {' AND '.join(conditions)}"
+
+
+_KEY_TABLE: Final[Mapping[str, str]] = {
+    "generation": "generation",
+    "by_user": "by_user",
+    "tail": "tail",
+}
+
+
+def _metric(name: str) -> str:
+    formula = METRICS[name].formula
+    match formula:
+        case Sum(one):
+            return f"coalesce(sum(f_{one}), 0)"
+        case Ratio(upper, lower, scale):
+            return f"sum(f_{upper}) * {scale!r} / nullif(sum(f_{lower}), 0)"
+        case Distinct(dimension):
+            none = "''" if PLACES[dimension].kind == "text" else "0"
+            return f"count(DISTINCT nullif(d_{dimension}, {none}))"
+        case Last():
+            return "max(last_us)"
+        case Quantile():
+            return "max(NULL)"
+        case _:
+            assert_never(formula)
+
+
+def _quantiles(query: ReportQuery) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for name in query.metrics:
+        formula = METRICS[name].formula
+        if isinstance(formula, Quantile):
+            found.setdefault(formula.figure, []).append(formula.percent)
+    return found
+
+
+def _quantile_cte(
+    wanted: _Wanted, name: str, percents: Sequence[int], groups: Sequence[str]
+) -> str:
+    keys = ", ".join(groups)
+    inner = _union(wanted, (name,))
+    # The n-th of c values, n = ceil(c * percent / 100), in whole numbers.
+    picks = ", ".join(
+        f"max(iif(n = (c * {percent} + 99) / 100, f_{name}, NULL)) AS p{percent}"
+        for percent in percents
+    )
+    ranked = (
+        f"SELECT {keys}, f_{name}, row_number() OVER (PARTITION BY {keys} ORDER BY f_{name}) AS n, "
+        f"count(*) OVER (PARTITION BY {keys}) AS c FROM ({inner}) WHERE f_{name} IS NOT NULL"
+    )
+    return f"q_{name} AS MATERIALIZED (SELECT {keys}, {picks} FROM ({ranked}) GROUP BY {keys})"
+
+
+def sort_terms(query: ReportQuery, texts: Mapping[str, str]) -> list[tuple[str, bool]]:
+    """Return what rows are sorted by, (expression, descending), so that no two rows are alike.
+
+    `texts` has an expression for dimensions that are to be sorted by what they are called.
+    """
+    terms: list[tuple[str, bool]] = []
+    orders = [(each.name, each.descending) for each in query.order]
+    if not orders:
+        orders = [("time", False)] if query.step else []
+        orders.append((query.metrics[0], True))
+    for name, descending in orders:
+        if name in query.dimensions:
+            group = f"g{query.dimensions.index(name) + 1}"
+            terms.append((texts[name].replace(":group", group), descending))
+        elif name in query.metrics:
+            unknown = LEAST if descending else -LEAST
+            terms.append((f"coalesce(m{query.metrics.index(name)}, {unknown})", descending))
+        else:
+            terms.append(("g0", descending))
+    return [*terms, *((f"g{n}", False) for n in range(len(query.dimensions) + 1))]

@@ -1,0 +1,216 @@
+"""Commands that answer who used what: on the store, and the same by --url."""
+
+import csv
+import json
+from collections.abc import Generator
+from decimal import Decimal
+from pathlib import Path
+
+import duckdb
+import pytest
+from typer.testing import CliRunner
+
+from fakes.provider import ScriptedProvider
+from fakes.running_gateway import RunningGateway, running_gateway
+from fakes.sample_ledger import HOSTILE_IDS, hostile_rows, sample_rows
+from regulars.cli.main import app
+from regulars.model.generation import Generation
+from regulars.stores.sqlite import open_store
+
+NOW_S = 1_790_000_000.0
+RANGE = ("--from", "2026-01-01")
+
+
+@pytest.fixture(scope="module")
+def rows() -> list[Generation]:
+    return sample_rows(NOW_S, count=1500) + hostile_rows(NOW_S)
+
+
+@pytest.fixture(scope="module")
+def gateway(
+    rows: list[Generation], tmp_path_factory: pytest.TempPathFactory
+) -> Generator[RunningGateway]:
+    folder = tmp_path_factory.mktemp("cli")
+    store = open_store(f"sqlite:///{folder}/regulars.db")
+    store.append(rows)
+    store.close()
+    (folder / "regulars.toml").write_text('[store]\nurl = "sqlite:///regulars.db"\n')
+    with ScriptedProvider() as provider, running_gateway(folder, [provider]) as running:
+        yield running
+
+
+@pytest.fixture(params=["store", "url"])
+def where(
+    request: pytest.FixtureRequest, gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch
+) -> list[str]:
+    """How a command is told where to ask."""
+    monkeypatch.setenv("REGULARS_MANAGEMENT_KEY", gateway.management_key)
+    if request.param == "url":
+        return ["--url", gateway.url]
+    path = Path(gateway.settings.store.url.removeprefix("sqlite:///")).parent / "regulars.toml"
+    return ["--config", str(path)]
+
+
+def run(*arguments: str) -> tuple[int, str]:
+    result = CliRunner().invoke(app, arguments)
+    return result.exit_code, result.output
+
+
+def test_activity_by_user_is_what_the_rows_add_up_to(
+    where: list[str], rows: list[Generation]
+) -> None:
+    code, output = run("activity", "--by", "user", *RANGE, "--limit", "1000", "--json", *where)
+
+    assert code == 0
+    found = {
+        row["user"]: (row["requests"], row["cost"])
+        for row in json.loads(output, parse_float=Decimal)["data"]
+    }
+    truth: dict[str | None, tuple[int, Decimal]] = {}
+    for row in rows:
+        requests, cost = truth.get(row.end_user, (0, Decimal(0)))
+        nanousd = 0 if row.cost is None else row.cost.total
+        truth[row.end_user] = (requests + 1, cost + Decimal(nanousd) / 10**9)
+    assert found == truth
+
+
+def test_the_csv_of_the_same_question_has_the_same_numbers(
+    where: list[str], tmp_path: Path
+) -> None:
+    target = tmp_path / "out.csv"
+
+    code, _ = run("export", "-o", str(target), "--by", "model", *RANGE, *where)
+    _, output = run("activity", "--by", "model", *RANGE, "--json", *where)
+
+    assert code == 0
+    with target.open(newline="") as opened:
+        exported = {row["model"]: Decimal(row["cost"]) for row in csv.DictReader(opened)}
+    shown = json.loads(output, parse_float=Decimal)["data"]
+    assert exported == {row["model"]: row["cost"] for row in shown}
+
+
+def test_tables_have_bars_and_hostile_ids_move_no_cursor(where: list[str]) -> None:
+    code, output = run("users", "top", "--since", "90000d", "--limit", "100", *where)
+
+    assert code == 0
+    assert "ada.lovelace" in output
+    assert "████████████" in output
+    assert "\u202e" not in output
+
+
+def test_one_user_in_all_by_model_and_by_day(where: list[str], rows: list[Generation]) -> None:
+    code, output = run("users", "show", "linus", "--since", "90000d", "--json", *where)
+
+    assert code == 0
+    found = json.loads(output)
+    count = sum(row.end_user == "linus" for row in rows)
+    assert found["total"][0]["requests"] == count
+    assert sum(row["requests"] for row in found["by_model"]) == count
+
+
+def test_a_generation_in_full(where: list[str], rows: list[Generation]) -> None:
+    code, output = run("generation", rows[0].id, "--json", *where)
+
+    assert code == 0
+    assert json.loads(output)["id"] == rows[0].id
+    assert rows[0].id in run("generation", rows[0].id, *where)[1]
+
+
+def test_what_is_not_there_is_named_and_exits_with_1(where: list[str]) -> None:
+    code, output = run("generation", "gen-unknown", *where)
+
+    assert code == 1
+    assert "generation 'gen-unknown' is not known" in output
+
+
+def test_tail_shows_the_newest_oldest_first(where: list[str], rows: list[Generation]) -> None:
+    code, output = run("tail", "--no-follow", "--last", "3", "--user", "linus", "--json", *where)
+
+    newest = sorted((r.created_at_us, r.id) for r in rows if r.end_user == "linus")[-3:]
+    assert code == 0
+    assert [json.loads(line)["id"] for line in output.splitlines()] == [each for _, each in newest]
+
+
+def test_an_export_is_whole_or_not_there(where: list[str], tmp_path: Path) -> None:
+    target = tmp_path / "out.xls"
+
+    code, output = run("export", "-o", str(target), *where)
+
+    assert code == 1
+    assert "format: 'xls' is not known" in output
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_parquet_has_types_exact_money_and_every_id(
+    where: list[str], tmp_path: Path, rows: list[Generation]
+) -> None:
+    target = tmp_path / "out.parquet"
+
+    code, _ = run("export", "-o", str(target), *RANGE, *where)
+
+    assert code == 0
+    with duckdb.connect() as connection:
+        count, cost, kind = connection.execute(
+            "SELECT count(*), sum(cost_total), any_value(typeof(cost_total)) FROM read_parquet(?)",
+            [str(target)],
+        ).fetchall()[0]
+        users = {
+            u
+            for (u,) in connection.execute(
+                'SELECT "user" FROM read_parquet(?)', [str(target)]
+            ).fetchall()
+        }
+    assert (count, kind) == (len(rows), "DECIMAL(18,9)")
+    assert cost == Decimal(sum(r.cost.total for r in rows if r.cost)) / 10**9
+    assert users >= set(HOSTILE_IDS)
+
+
+def test_pdf_is_made_of_hostile_ids_and_of_nothing(where: list[str], tmp_path: Path) -> None:
+    full, empty = tmp_path / "full.pdf", tmp_path / "empty.pdf"
+
+    codes = [
+        run("export", "-o", str(full), *RANGE, "--time-zone", "Asia/Tokyo", *where)[0],
+        run("export", "-o", str(empty), "--from", "2020-01-01", "--to", "2020-01-02", *where)[0],
+    ]
+
+    assert codes == [0, 0]
+    assert full.read_bytes().startswith(b"%PDF-")
+    assert empty.read_bytes().rstrip().endswith(b"%%EOF")
+
+
+def test_a_missing_key_is_named(gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_SUCH_KEY", raising=False)
+
+    code, output = run("activity", "--url", gateway.url, "--key-env", "NO_SUCH_KEY")
+
+    assert code == 1
+    assert "the variable 'NO_SUCH_KEY' holds no key" in output
+
+
+def test_a_gateway_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REGULARS_MANAGEMENT_KEY", "sk-reg-x")
+
+    code, output = run("activity", "--url", "http://127.0.0.1:1")
+
+    assert code == 1
+    assert "the gateway cannot be asked" in output
+
+
+def test_scheduled_reports_are_listed_run_and_recorded(
+    gateway: RunningGateway, tmp_path: Path
+) -> None:
+    config = tmp_path / "regulars.toml"
+    config.write_text(
+        f'[store]\nurl = "{gateway.settings.store.url}"\n'
+        '[[reports]]\nname = "weekly"\ncron = "0 6 * * 1"\nperiod = "week"\n'
+        'group_by = ["user"]\nfolder = "out"\n'
+    )
+
+    listed = run("reports", "list", "--json", "--config", str(config))
+    delivered = run("reports", "run", "weekly", "--config", str(config))
+    recorded = run("reports", "deliveries", "--json", "--config", str(config))
+
+    assert json.loads(listed[1])["data"][0]["name"] == "weekly"
+    assert delivered[0] == 0
+    assert len(list((tmp_path / "out").iterdir())) == 1
+    assert json.loads(recorded[1]) == {"data": []}
