@@ -10,8 +10,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
-from pathlib import Path
+from functools import cache
 from typing import Any, Final, cast
 
 from starlette.applications import Starlette
@@ -21,7 +20,6 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from regulars import __version__
 from regulars.config.settings import Settings
 from regulars.delivery.runner import ReportRunner
-from regulars.exports.export import Source
 from regulars.gateway.relay import Relay
 from regulars.gateway.routes import endpoint_routes
 from regulars.gateway.sharing import RoutingExchange
@@ -42,13 +40,14 @@ from regulars.http.routes import (
 from regulars.http.routing import routing_routes
 from regulars.http.server import EdgeProtocol, edge_protocol, leave_connection
 from regulars.http.wanted import WantedReader
-from regulars.identity.at_rest import KeptName, as_it_is, pseudonym_of
+from regulars.identity.at_rest import AtRest, pseudonym_of
 from regulars.identity.end_user import EndUsers
 from regulars.identity.new_users import NewUsers
 from regulars.identity.personal_ids import PersonalIds
 from regulars.identity.pseudonym import pseudonyms
 from regulars.ledger import LedgerWriter, NoLedger
 from regulars.ledger.erase import erase_user
+from regulars.ledger.renames import Renames
 from regulars.model.caller import (
     CALLERS_WORD,
     KEY_PREFIX,
@@ -63,9 +62,11 @@ from regulars.routing.overview import overview
 from regulars.routing.plan import Planner
 from regulars.routing.sharing import Sharing
 from regulars.routing.warmhrw import Router
+from regulars.stores.at_rest import at_rest
 from regulars.stores.base import StoreError
+from regulars.stores.by_id import ReportsById
 from regulars.stores.identity_key import identity_key
-from regulars.stores.pseudonymous import PseudonymousReports
+from regulars.stores.names import names_of
 from regulars.stores.sqlite import SqliteStore, open_store
 from regulars.stores.sqlite.deliveries import SqliteDeliveries, deliveries_path
 from regulars.stores.sqlite.shared_routing import SqliteSharedRouting, shared_routing_path
@@ -178,18 +179,24 @@ def _build(settings: Settings) -> App:
         others=others,
     )
     auth = Authenticator(store, time.monotonic)
-    kept = kept_name(settings, store.path)
-    reports = reports_of(settings, store)
+    names = names_at_rest(settings, store)
+    reports, renames = ReportsById(store, names), Renames(store)
     # Seeded by the system in each process. Ids and cold keys need to differ, not to be secret.
     wanted = WantedReader(
         settings.catalog,
-        end_users=_end_users(settings, store, kept),
+        end_users=_end_users(settings, store, names, renames),
         holdout_share=settings.routing.holdout_share,
         random_bits=random.Random().getrandbits,  # noqa: S311
     )
     chat = ChatRoute(settings.server, auth=auth, wanted=wanted, relay=relay)
     gateway = _Gateway(
-        settings, store=store, upstream=upstream, writer=writer, relay=relay, others=others
+        settings,
+        store=store,
+        upstream=upstream,
+        writer=writer,
+        relay=relay,
+        others=others,
+        renames=renames,
     )
     api = Api(
         auth,
@@ -197,8 +204,9 @@ def _build(settings: Settings) -> App:
         settings.catalog,
         now=lambda: datetime.now(UTC),
         erase=lambda account, user: erase_user(
-            store, account, kept(account, user), now_s=time.time()
+            store, account, names_of(store, names, account, user), now_s=time.time()
         ),
+        for_callers=reports.without_ids(),
         recording=recording,
     )
     pages = WebDeps(
@@ -243,34 +251,39 @@ def _build(settings: Settings) -> App:
     return app
 
 
-def kept_name(settings: Settings, store: Path) -> KeptName:
-    """Return how the ledger calls users under these settings."""
-    if settings.identity.at_rest == "plain":
-        return as_it_is
-    return partial(pseudonym_of, identity_key(store))
+def names_at_rest(settings: Settings, store: SqliteStore) -> AtRest:
+    """Return how the store keeps names. Raises StoreError."""
+    return at_rest(settings.identity, store.path, datetime.now(UTC).date())
 
 
-def reports_of(settings: Settings, store: SqliteStore) -> Source:
+def reports_of(settings: Settings, store: SqliteStore) -> ReportsById:
     """Return what answers questions about the store, asked with ids as requests send them."""
-    kept = kept_name(settings, store.path)
-    return store if kept is as_it_is else PseudonymousReports(store, kept)
+    return ReportsById(store, names_at_rest(settings, store))
 
 
-def _end_users(settings: Settings, store: SqliteStore, kept: KeptName) -> EndUsers:
-    def is_known(account: str, user: str) -> bool:
+def _end_users(settings: Settings, store: SqliteStore, names: AtRest, renames: Renames) -> EndUsers:
+    def is_known(account: str, name: str, user: str) -> bool:
         try:
-            return store.knows(account, user)
+            for earlier in names.earlier:
+                if store.knows(account, old := earlier(account, user)):
+                    renames.rename(account, old, name)
+                    return True
+            return store.knows(account, name)
         except StoreError:
             return True  # a store that is away is no reason to refuse anybody
 
+    @cache
+    def key() -> bytes:
+        return identity_key(store.path)
+
     def pseudonym(account: str, user: str) -> str:
-        return pseudonym_of(identity_key(store.path), account, user)
+        return pseudonym_of(key(), account, user)
 
     return EndUsers(
         time.time,
         personal=PersonalIds(pseudonym),
         new=NewUsers(is_known, per_hour_max=settings.identity.new_users_per_hour_max),
-        kept=kept,
+        kept=names.kept,
     )
 
 
@@ -332,6 +345,7 @@ class _Gateway:
         writer: LedgerWriter | NoLedger,
         relay: Relay,
         others: RoutingExchange | None,
+        renames: Renames,
     ) -> None:
         self._settings = settings
         self._store = store
@@ -339,6 +353,7 @@ class _Gateway:
         self._writer = writer
         self._relay = relay
         self._others = others
+        self._renames = renames
         self._reports = report_runner(settings, store) if settings.reports else None
         self._running = False
 
@@ -352,6 +367,7 @@ class _Gateway:
         self._writer.start()
         if self._others is not None:
             await self._others.start()
+        self._renames.start()
         _calm_garbage_collection()
         if self._reports is not None:
             self._reports.start()
@@ -369,6 +385,7 @@ class _Gateway:
             await self._others.stop()
         if self._reports is not None:
             await asyncio.to_thread(self._reports.stop)
+        await asyncio.to_thread(self._renames.stop)
         left = await self._writer.drain(LEDGER_DRAIN_S)
         if left:
             log.error("drain_spooled rows=%d", left)

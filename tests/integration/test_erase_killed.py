@@ -32,7 +32,7 @@ from regulars.stores.sqlite import open_store
 
 store = open_store(sys.argv[1])
 print("begins", flush=True)
-erase_user(store, "default", sys.argv[2], now_s=float(sys.argv[3]))
+erase_user(store, "default", (sys.argv[2],), now_s=float(sys.argv[3]))
 """
 
 
@@ -69,7 +69,7 @@ def test_an_erasure_killed_anywhere_is_finished_by_the_next(tmp_path: Path, aliv
     time.sleep(alive_s)
     eraser.kill()
     eraser.communicate(timeout=WAIT_S)
-    receipt = erase_user(store, "default", CANARY, now_s=NOW_S)
+    receipt = erase_user(store, "default", (CANARY,), now_s=NOW_S)
 
     assert bytes_left(tmp_path) == []
     assert receipt["occurrences_left"] == 0
@@ -91,7 +91,7 @@ def test_what_a_killed_gateway_was_doing_for_an_erased_user_is_anonymous(tmp_pat
             client.start()
             wait_until(lambda: bool(bytes_left(tmp_path)))
             store = open_store(gateway.store_url)
-            erase_user(store, "default", CANARY, now_s=time.time())
+            erase_user(store, "default", (CANARY,), now_s=time.time())
             store.close()
             left = bytes_left(tmp_path)
             gateway.process.kill()

@@ -53,7 +53,7 @@ def test_no_byte_of_the_id_is_left_and_the_sums_stay(tmp_path: Path) -> None:
     before = sums(store)
     assert bytes_left(tmp_path)
 
-    receipt = erase_user(store, "default", CANARY, now_s=NOW_S)
+    receipt = erase_user(store, "default", (CANARY,), now_s=NOW_S)
 
     assert bytes_left(tmp_path) == []
     assert sums(store) == before
@@ -75,7 +75,7 @@ def test_rows_that_were_still_to_come_are_anonymous_too(tmp_path: Path) -> None:
     early = replace(rows[1], end_user=CANARY)
     writer.append([early])  # the other process knows the name by heart
 
-    erase_user(store, "default", CANARY, now_s=NOW_S)
+    erase_user(store, "default", (CANARY,), now_s=NOW_S)
     writer.append([late])
 
     assert bytes_left(tmp_path) == []
@@ -88,14 +88,14 @@ def test_rows_that_were_still_to_come_are_anonymous_too(tmp_path: Path) -> None:
 
 def test_who_comes_back_is_a_new_user(tmp_path: Path) -> None:
     store = filled(tmp_path)
-    erase_user(store, "default", CANARY, now_s=NOW_S)
+    erase_user(store, "default", (CANARY,), now_s=NOW_S)
     again = replace(sample_rows(NOW_S + 60, days=0, count=1)[0], end_user=CANARY)
     again = replace(again, created_at_us=int((NOW_S + 60) * 1e6), id="gen-again")
 
     store.append([again])
 
     assert store.totals(Filter("default", user=CANARY)).requests == 1
-    assert erase_user(store, "default", CANARY, now_s=NOW_S + 120)["anonymous"] == ["erased-2"]
+    assert erase_user(store, "default", (CANARY,), now_s=NOW_S + 120)["anonymous"] == ["erased-2"]
     assert bytes_left(tmp_path) == []
     store.close()
 
@@ -105,7 +105,7 @@ def test_the_same_id_of_another_account_stays(tmp_path: Path) -> None:
     first, second = sample_rows(NOW_S, days=1, count=2)
     store.append([replace(first, end_user="ada"), replace(second, end_user="ada", account="b")])
 
-    erase_user(store, "default", "ada", now_s=NOW_S)
+    erase_user(store, "default", ("ada",), now_s=NOW_S)
 
     assert store.totals(Filter("default", user="ada")).requests == 0
     assert store.totals(Filter("b", user="ada")).requests == 1
@@ -118,7 +118,7 @@ def test_a_spool_file_is_cleaned_and_still_comes_in(tmp_path: Path) -> None:
     mine = replace(rows[0], end_user=CANARY, session=CANARY, user_agent=f"app of {CANARY}")
     path, _ = write_spool(store.spool_path, [mine, rows[1]])
 
-    receipt = erase_user(store, "default", CANARY, now_s=NOW_S)
+    receipt = erase_user(store, "default", (CANARY,), now_s=NOW_S)
     left = bytes_left(tmp_path)
     spooled, unreadable = read_spool(path)
     store.append(spooled)
@@ -148,7 +148,7 @@ def test_an_erasure_that_was_killed_goes_on_when_asked_again(tmp_path: Path) -> 
     store.close()
     store = open_store(f"sqlite:///{tmp_path}/ledger.db")
 
-    receipt = erase_user(store, "default", CANARY, now_s=NOW_S + 1)
+    receipt = erase_user(store, "default", (CANARY,), now_s=NOW_S + 1)
 
     assert receipt["anonymous"] == ["erased-1"]
     assert receipt["generations"] == 120
@@ -190,7 +190,7 @@ def test_a_key_of_the_erased_alone_is_disabled(tmp_path: Path) -> None:
     key, _ = new_key("kiosk", Role.INFERENCE, make_policy("fixed", user=CANARY))
     store.create_key(key)
 
-    erase_user(store, "default", CANARY, now_s=NOW_S)
+    erase_user(store, "default", (CANARY,), now_s=NOW_S)
 
     found = store.find_key(key.hash)
     assert found is not None
@@ -201,7 +201,7 @@ def test_a_key_of_the_erased_alone_is_disabled(tmp_path: Path) -> None:
 
 def test_nothing_is_kept_that_names_the_erased(tmp_path: Path) -> None:
     store = filled(tmp_path, count=10)
-    erase_user(store, "default", CANARY, now_s=NOW_S)
+    erase_user(store, "default", (CANARY,), now_s=NOW_S)
     store.close()
 
     with sqlite3.connect(tmp_path / "ledger.db") as connection:

@@ -37,7 +37,7 @@ def end_users(*known: str, kept: KeptName = as_it_is) -> EndUsers:
     return EndUsers(
         lambda: NOW_S,
         personal=PersonalIds(lambda account, _: f"{account}-hidden"),
-        new=NewUsers(lambda _, user: user in known, per_hour_max=1000),
+        new=NewUsers(lambda _account, user, _came_as: user in known, per_hour_max=1000),
         kept=kept,
     )
 

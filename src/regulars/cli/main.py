@@ -11,6 +11,7 @@ from regulars.cli.demo import demo
 from regulars.cli.export import export
 from regulars.cli.generation import generation
 from regulars.cli.identifiers import identifiers
+from regulars.cli.identity import identity
 from regulars.cli.keys import keys
 from regulars.cli.ledger import ledger
 from regulars.cli.reports import reports
@@ -61,6 +62,7 @@ app.add_typer(reports, name="reports")
 app.add_typer(routing, name="routing")
 app.add_typer(ledger, name="ledger")
 app.add_typer(users, name="users")
+app.add_typer(identity, name="identity")
 
 
 def main() -> None:

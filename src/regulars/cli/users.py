@@ -22,16 +22,17 @@ def erase(
     config: ConfigOption = None,
 ) -> None:
     """Take an id out of every table and file; sums stay. Prints the signed receipt as JSON."""
-    from regulars.app import ACCOUNT, kept_name
+    from regulars.app import ACCOUNT, names_at_rest
     from regulars.ledger.erase import erase_user
+    from regulars.stores.names import names_of
 
     name = _accepted(user)
     if not yes:
         typer.confirm("This cannot be undone. Erase this user?", abort=True, err=True)
     settings = load_local_or_exit(config)
     with opened_store(config) as store:
-        kept = kept_name(settings, store.path)
-        receipt = erase_user(store, ACCOUNT, kept(ACCOUNT, name), now_s=time.time())
+        names = names_of(store, names_at_rest(settings, store), ACCOUNT, name)
+        receipt = erase_user(store, ACCOUNT, names, now_s=time.time())
     typer.echo(json.dumps(receipt, indent=2))
     if receipt["occurrences_left"]:
         typer.echo(
@@ -49,18 +50,38 @@ def export(
     config: ConfigOption = None,
 ) -> None:
     """Write everything about one user into one archive: each generation, and the sums."""
-    from regulars.app import ACCOUNT, kept_name
+    from regulars.app import ACCOUNT, reports_of
     from regulars.ledger.export_user import export_user
 
     name = _accepted(user)
     settings = load_local_or_exit(config)
     with opened_store(config) as store:
-        kept = kept_name(settings, store.path)
         try:
-            rows = export_user(store, ACCOUNT, kept(ACCOUNT, name), target)
+            rows = export_user(reports_of(settings, store), ACCOUNT, name, target)
         except OSError as error:
             raise failed(f"cannot write {str(target)!r}: {error.strerror}") from error
     typer.echo(f"{target}: {rows} generations")
+
+
+@users.command()
+def alias(
+    other: Annotated[str, typer.Argument(metavar="OTHER", help="An id that is the same person's.")],
+    user: UserArgument,
+    *,
+    config: ConfigOption = None,
+) -> None:
+    """Make OTHER another name of ID: its requests, past and to come, count as ID's."""
+    from regulars.app import ACCOUNT, names_at_rest
+    from regulars.stores.names import name_of
+
+    settings = load_local_or_exit(config)
+    with opened_store(config) as store:
+        names = names_at_rest(settings, store)
+        name, person = (name_of(store, names, ACCOUNT, _accepted(each)) for each in (other, user))
+        if name == person:
+            raise failed("both ids are one user already")
+        store.alias(ACCOUNT, name, person)
+    typer.echo("both ids are one user now")
 
 
 @users.command()

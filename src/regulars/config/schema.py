@@ -224,8 +224,11 @@ class RoutingTable(Table):
 class IdentityTable(Table):
     """How end users are kept."""
 
-    at_rest: Literal["plain", "pseudonym"] = Field(
-        "plain", description="Keep ids as they come, or only pseudonyms of them."
+    at_rest: Literal["plain", "pseudonym", "encrypted"] = Field(
+        "plain", description="Keep ids as they come, only pseudonyms of them, or encrypted."
+    )
+    rotation_window_days: int = Field(
+        30, ge=1, le=3650, description="So long a key's people are found after its rotation."
     )
     new_users_per_hour_max: int = Field(
         50_000, ge=1, le=100_000_000, description="Unknown users a key may bring; beyond it: 429."

@@ -90,8 +90,10 @@ class RoutingSettings:
 class IdentitySettings:
     """How end users are kept."""
 
-    at_rest: Literal["plain", "pseudonym"] = "plain"
-    """Ids as they come, or only what the key in `<store>.identity-key` makes of them."""
+    at_rest: Literal["plain", "pseudonym", "encrypted"] = "plain"
+    """Ids as they come, or what the key in `<store>.identity-key` makes of them."""
+    rotation_window_days: int = 30
+    """So long after a rotation people are still known by pseudonyms of the key before."""
     new_users_per_hour_max: int = 50_000
     """Per key and worker; beyond it requests of unknown users get a 429."""
 

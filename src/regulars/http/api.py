@@ -35,6 +35,8 @@ class Api:
     now: Callable[[], datetime]
     erase: Callable[[str, str], dict[str, Any]]
     """Erases a user of an account; the receipt. Blocking."""
+    for_callers: Reports
+    """What inference keys ask: ids that are kept encrypted stay so."""
     recording: bool = True
     """Whether requests are recorded: every answer says so when they are not."""
 

@@ -10,7 +10,7 @@ from regulars.http import query
 from regulars.http.api import Api, Handler, json_response
 from regulars.model.caller import ApiKey, Role
 from regulars.model.errors import CallerError, ForbiddenError, NotFoundError
-from regulars.stores.base import Filter
+from regulars.stores.base import Filter, Reports
 from regulars.wire.views import generation_view
 
 LIST_PARAMS: Final = frozenset(
@@ -26,7 +26,7 @@ def get_generation(api: Api) -> Handler:
         wanted = query.text(request.query_params, "id")
         if wanted is None:
             raise CallerError("id: is missing; send ?id=gen-…")
-        row = await run_in_threadpool(api.reports.generation, wanted)
+        row = await run_in_threadpool(_reports(api, key).generation, wanted)
         if row is None or row.account != key.account:
             why = "" if api.recording else ": nothing is recorded here, [ledger] enabled is false"
             raise NotFoundError(f"generation {wanted[:80]!r} is not known{why}")
@@ -63,7 +63,7 @@ def list_generations(api: Api) -> Handler:
             to_us=span.to_us,
         )
         rows, cursor = await run_in_threadpool(
-            api.reports.generations,
+            _reports(api, key).generations,
             where,
             limit=query.limit(params),
             before=query.text(params, "cursor"),
@@ -72,3 +72,7 @@ def list_generations(api: Api) -> Handler:
         return json_response({"data": page, "next_cursor": cursor})
 
     return handle
+
+
+def _reports(api: Api, key: ApiKey) -> Reports:
+    return api.reports if key.role is Role.MANAGEMENT else api.for_callers

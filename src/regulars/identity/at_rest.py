@@ -1,4 +1,4 @@
-"""How ids are kept: as they are, or as pseudonyms that only the identity key leads back to.
+"""How ids are kept: as they are, as pseudonyms, or encrypted (`sealed`).
 
 What upstreams see of a user is another matter.
 """
@@ -6,6 +6,7 @@ What upstreams see of a user is another matter.
 import hmac
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
 
@@ -14,11 +15,25 @@ _LABEL: Final = b"regulars-at-rest-v1"
 
 KeptName = Callable[[str, str], str]
 """From an account and a user to what the ledger calls him."""
+ShownName = Callable[[str, str], str]
+"""From an account and what the ledger calls a user to what people who may know are shown."""
 
 
 def as_it_is(_account: str, user: str) -> str:
     """Keep an id plain."""
     return user
+
+
+@dataclass(frozen=True, slots=True)
+class AtRest:
+    """One way of keeping ids. `earlier`: names under keys whose window is still open."""
+
+    kept: KeptName = as_it_is
+    shown: ShownName = as_it_is
+    earlier: tuple[KeptName, ...] = ()
+
+
+PLAIN: Final = AtRest()
 
 
 def pseudonym_of(key: bytes, account: str, user: str) -> str:

@@ -59,8 +59,9 @@ class EndUsers:
         named = self._named(request, key, headers)
         if named.user is None:
             return named
-        user = self._kept(key.account, self._personal.kept(named.user, key))
-        self._new.admit(key, user, self._now_s)
+        came_as = self._personal.kept(named.user, key)
+        user = self._kept(key.account, came_as)
+        self._new.admit(key, user, came_as, self._now_s)
         return named if user is named.user else Named(user, named.session)
 
     def _named(self, request: ChatRequest, key: ApiKey, headers: Mapping[bytes, bytes]) -> Named:

@@ -14,8 +14,8 @@ HOUR_S: Final = 3600.0
 SEEN_MAX: Final = 100_000
 KEYS_MAX: Final = 10_000
 
-IsKnown = Callable[[str, str], bool]
-"""Whether the ledger knows a user of an account."""
+IsKnown = Callable[[str, str, str], bool]
+"""Whether the ledger knows a user: account, what it calls him, the id he came with."""
 
 
 class NewUsers:
@@ -28,7 +28,7 @@ class NewUsers:
         self._hour = -1
         self._counts: dict[str, int] = {}
 
-    def admit(self, key: ApiKey, user: str, now_s: Callable[[], float]) -> None:
+    def admit(self, key: ApiKey, user: str, came_as: str, now_s: Callable[[], float]) -> None:
         """Let a known user pass, and count a new one.
 
         Raises:
@@ -38,7 +38,7 @@ class NewUsers:
         if seen in self._seen:
             self._seen.move_to_end(seen)
             return
-        if not self._is_known(key.account, user):
+        if not self._is_known(key.account, user, came_as):
             self._count(key, now_s())
         self._seen[seen] = None
         if len(self._seen) > SEEN_MAX:

@@ -5,7 +5,9 @@ store; then what the files still hold of deleted text. Whatever dies when, askin
 """
 
 import hmac
+from collections import Counter
 from datetime import UTC, datetime
+from functools import partial
 from hashlib import sha256
 from typing import Any, Final
 
@@ -20,36 +22,48 @@ from regulars.stores.sqlite.shared_routing import SqliteSharedRouting, shared_ro
 SECRET_OF_RECEIPTS: Final = "receipts"  # noqa: S105 - the name it is stored under
 
 
-def erase_user(store: SqliteStore, account: str, user: str, *, now_s: float) -> dict[str, Any]:
-    """Erase a user of an account and return the receipt. Blocking, as long as he has rows.
+def erase_user(
+    store: SqliteStore, account: str, names: tuple[str, ...], *, now_s: float
+) -> dict[str, Any]:
+    """Erase a user of an account, under all his names, and return the receipt.
+
+    Blocking, as long as he has rows. The receipt's subject is the first name.
 
     Raises:
         StoreError: not everything is done; asking again goes on where this stopped.
     """
-    erased = store.erase(account, user, now_us=int(now_s * 1_000_000))
-    placements = _forget_places(store, account, user, erased)
-    lines = scrub_files(store.spool_path, account, user)
-    texts = sorted({user.encode("utf-8", "surrogatepass"), msgspec.json.encode(user)[1:-1]})
+    parts = [store.erase(account, name, now_us=int(now_s * 1_000_000)) for name in names]
+    placements = sum(map(partial(_forget_places, store, account), names, parts))
+    lines = sum(scrub_files(store.spool_path, account, name) for name in names)
+    texts = sorted({text for name in names for text in _written(name)})
     left = store.purge(texts)
     # Requests that were being accepted meanwhile have been noted by now.
-    lines += scrub_files(store.spool_path, account, user)
+    lines += sum(scrub_files(store.spool_path, account, name) for name in names)
     left += count_in_files(store.spool_path, texts)
-    store.finish(erased.digest)
+    for part in parts:
+        store.finish(part.digest)
+    providers: Counter[str] = Counter()
+    for part in parts:
+        providers.update(dict(part.providers))
     receipt = {
         "erased_at": datetime.fromtimestamp(now_s, UTC).isoformat(timespec="seconds"),
         "account": account,
-        "subject": erased.digest.hex(),
-        "anonymous": list(erased.anonymous),
-        "generations": erased.rows,
+        "subject": parts[0].digest.hex(),
+        "anonymous": [name for part in parts for name in part.anonymous],
+        "generations": sum(part.rows for part in parts),
         "lines_in_spool_and_journal": lines,
         "placements": placements,
         "occurrences_left": left,
         "remains": {
             "backups": "copies made before this still hold the id; delete them or erase in them",
-            "providers": dict(erased.providers),
+            "providers": dict(providers),
         },
     }
     return receipt | {"signature": _signature(store, receipt)}
+
+
+def _written(name: str) -> tuple[bytes, bytes]:
+    return name.encode("utf-8", "surrogatepass"), msgspec.json.encode(name)[1:-1]
 
 
 def verify_receipt(store: SqliteStore, receipt: dict[str, Any]) -> bool:

@@ -207,13 +207,48 @@ class Erased:
 
 
 class People(Protocol):
-    """Forgets people. Blocking; may take as long as the person has rows."""
+    """Knows what people are called, and forgets them. Blocking; as long as a person has rows."""
+
+    def knows(self, account: str, user: str) -> bool:
+        """Say whether rows of this user have been kept. Quick."""
+        ...
 
     def erase(self, account: str, user: str, *, now_us: int) -> Erased:
         """Put an anonymous number in the place of a user, in every table; again goes on.
 
         Rows of requests accepted before `now_us` that are still to come get the number too.
         """
+        ...
+
+    def rename(self, account: str, name: str, into: str) -> bool:
+        """Give a user another name, or his rows and sums to who has it; False: there is none.
+
+        In one transaction, as long as he has rows.
+        """
+        ...
+
+    def alias(self, account: str, name: str, person: str) -> None:
+        """Make `name` another name of `person`: rows that are there, and all that come."""
+        ...
+
+    def aliases(self, account: str) -> list[tuple[str, str]]:
+        """Return all (name, person)."""
+        ...
+
+    def person(self, account: str, name: str) -> str:
+        """Return whose name it is: an alias' person, otherwise the name itself."""
+        ...
+
+    def unalias(self, account: str, name: str) -> None:
+        """Let rows that come under a name be its own again."""
+        ...
+
+    def names(self, account: str) -> list[str]:
+        """Return what all users of an account are called."""
+        ...
+
+    def compact(self) -> None:
+        """Rewrite the files, so that nothing deleted is left in them."""
         ...
 
     def purge(self, texts: Sequence[bytes]) -> int:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from regulars.model.generation import Generation
 from regulars.stores.base import RowError, StoreError
+from regulars.stores.sqlite.aliases import Aliases
 from regulars.stores.sqlite.chunks import SIZES, cut
 from regulars.stores.sqlite.connect import connect, store_error
 from regulars.stores.sqlite.correct import correct
@@ -23,6 +24,7 @@ from regulars.stores.sqlite.retention import delete_some, is_due
 from regulars.stores.sqlite.rollups import add_up, upsert_head, upsert_tail
 from regulars.stores.sqlite.rows import COLUMNS, WordIds, Words, encode, words
 from regulars.stores.sqlite.schema import HOURLY_KEY, SUM_COLUMNS
+from regulars.stores.sqlite.stamp import NEVER, Stamp, stamp
 
 WORDS_CACHED_MAX: Final = 20_000
 ROWS_WORDS_CACHED_MAX: Final = 5_000
@@ -71,6 +73,8 @@ class SqliteLedger:
         self._rows_words: dict[Words, WordIds] = {}
         self._rows_words_learned: dict[Words, WordIds] = {}
         self._erased = ErasedPeople()
+        self._aliases = Aliases()
+        self._stamp: Stamp = NEVER
         self._end_users = Names("end_user", ("account_id", "name"), cache_max=END_USERS_CACHED_MAX)
 
     def append(self, rows: Sequence[Generation]) -> None:
@@ -185,7 +189,7 @@ class SqliteLedger:
     def _append(self, connection: sqlite3.Connection, rows: Sequence[Generation]) -> None:
         """Append in one transaction rows that are most likely new, all at their own places."""
         connection.execute("BEGIN IMMEDIATE")
-        rows = self._without_erased(connection, rows)
+        rows = self._named(connection, rows)
         encoded = self._encode(connection, rows)
         if any(type(values[_ID]) is str for values in encoded):
             connection.execute("ROLLBACK")
@@ -202,20 +206,24 @@ class SqliteLedger:
     def _append_new(self, connection: sqlite3.Connection, rows: Sequence[Generation]) -> None:
         """Append in one transaction what is new of the rows, wherever there is room."""
         connection.execute("BEGIN IMMEDIATE")
-        fresh = self._without_erased(connection, unknown(connection, rows))
+        fresh = self._named(connection, unknown(connection, rows))
         encoded = self._encode(connection, fresh)
         for row, values in zip(fresh, encoded, strict=True):
             insert_anywhere(connection, row, values)
         self._roll_up(connection, fresh, encoded)
         connection.execute("COMMIT")
 
-    def _without_erased(
+    def _named(
         self, connection: sqlite3.Connection, rows: Sequence[Generation]
     ) -> Sequence[Generation]:
-        """Give late rows of erased people their numbers; forget names another process erased."""
-        if self._erased.refresh(connection):
+        """Return the rows by the names people have by now: aliases, late rows of erased ones."""
+        now = stamp(connection)
+        if now != self._stamp:
             self._forget()
-        return self._erased.applied(rows)
+            self._erased.refresh(connection)
+            self._aliases.refresh(connection)
+            self._stamp = now
+        return self._erased.applied(self._aliases.applied(rows))
 
     def _encode(
         self, connection: sqlite3.Connection, rows: Sequence[Generation]
@@ -261,6 +269,7 @@ class SqliteLedger:
         """Close the connection, which rolls back, and forget ids that may have gone with it."""
         self._forget()
         self._erased = ErasedPeople()
+        self._stamp = NEVER
         self._due = []
         connection, self._connection = self._connection, None
         if connection is not None:

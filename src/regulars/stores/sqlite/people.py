@@ -9,13 +9,16 @@ import sqlite3
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from regulars.stores.base import Erased, StoreError
 from regulars.stores.sqlite.connect import connect, store_errors
 from regulars.stores.sqlite.erased import erasure_secret, person_digest
+from regulars.stores.sqlite.merge import alias, rename
+from regulars.stores.sqlite.stamp import changed
 
 ROWS_A_STEP: Final = 1000
 SESSIONS_MAX: Final = 10_000
@@ -29,6 +32,13 @@ READ_BYTES: Final = 4_194_304
 _FIND: Final = (
     "SELECT id FROM end_user WHERE name = ? AND account_id = (SELECT id FROM name WHERE text = ?)"
 )
+_NAMES: Final = (
+    "SELECT name FROM end_user WHERE account_id = (SELECT id FROM name WHERE text = ?) ORDER BY id"
+)
+_ALIASES: Final = "SELECT name, person FROM alias WHERE account = ? ORDER BY name"
+_PERSON: Final = "SELECT person FROM alias WHERE account = ? AND name = ?"
+_UNREGISTER: Final = "DELETE FROM external_user WHERE account = ? AND name = ?"
+_UNALIAS: Final = "DELETE FROM alias WHERE account = ?1 AND (name = ?2 OR person = ?2)"
 _ROWS: Final = (
     "SELECT row FROM by_user WHERE user_id = ?1 AND row > ?2 UNION "
     "SELECT row FROM tail CROSS JOIN generation USING (row) WHERE end_user_id = ?1 AND row > ?2 "
@@ -65,11 +75,8 @@ class SqlitePeople:
 
     def knows(self, account: str, user: str) -> bool:
         """Say whether rows of this user have been kept."""
-        with self._lock, store_errors(self._path):
-            if self._asking is None:
-                self._asking = connect(self._path)
-                self._asking.execute("PRAGMA query_only = ON")
-            return self._asking.execute(_FIND, (user, account)).fetchone() is not None
+        with self._ask() as connection:
+            return connection.execute(_FIND, (user, account)).fetchone() is not None
 
     def close(self) -> None:
         """Let go of the file."""
@@ -77,6 +84,14 @@ class SqlitePeople:
             asking, self._asking = self._asking, None
             if asking is not None:
                 asking.close()
+
+    @contextmanager
+    def _ask(self) -> Generator[sqlite3.Connection]:
+        with self._lock, store_errors(self._path):
+            if self._asking is None:
+                self._asking = connect(self._path)
+                self._asking.execute("PRAGMA query_only = ON")
+            yield self._asking
 
     def erase(self, account: str, user: str, *, now_us: int) -> Erased:
         """See `stores.base.People`."""
@@ -100,6 +115,62 @@ class SqlitePeople:
             sessions=tuple(sorted({pair for part in parts for pair in part.sessions})),
             providers=tuple(sorted(providers.items())),
         )
+
+    def rename(self, account: str, name: str, into: str) -> bool:
+        """See `stores.base.People`."""
+        with self._changing() as connection:
+            return rename(connection, account, name, into)
+
+    def alias(self, account: str, name: str, person: str) -> None:
+        """See `stores.base.People`."""
+        with self._changing() as connection:
+            alias(connection, account, name, person)
+
+    def aliases(self, account: str) -> list[tuple[str, str]]:
+        """See `stores.base.People`."""
+        with self._ask() as connection:
+            return connection.execute(_ALIASES, (account,)).fetchall()
+
+    def person(self, account: str, name: str) -> str:
+        """See `stores.base.People`."""
+        with self._ask() as connection:
+            found = connection.execute(_PERSON, (account, name)).fetchone()
+        return name if found is None else str(found[0])
+
+    def unalias(self, account: str, name: str) -> None:
+        """See `stores.base.People`."""
+        with self._changing() as connection:
+            connection.execute("DELETE FROM alias WHERE account = ? AND name = ?", (account, name))
+            changed(connection)
+
+    def names(self, account: str) -> list[str]:
+        """See `stores.base.People`."""
+        with self._ask() as connection:
+            return [name for (name,) in connection.execute(_NAMES, (account,))]
+
+    def compact(self) -> None:
+        """See `stores.base.People`."""
+        with store_errors(self._path):
+            connection = connect(self._path)
+            try:
+                connection.execute("VACUUM")
+                self._truncate_wal(connection)
+            finally:
+                connection.close()
+
+    @contextmanager
+    def _changing(self) -> Generator[sqlite3.Connection]:
+        with store_errors(self._path):
+            connection = connect(self._path)
+            try:
+                connection.execute("PRAGMA secure_delete = ON")
+                # Checking that no row names a merged person would read them all.
+                connection.execute("PRAGMA foreign_keys = OFF")
+                connection.execute("BEGIN IMMEDIATE")
+                yield connection
+                connection.execute("COMMIT")
+            finally:
+                connection.close()
 
     def purge(self, texts: Sequence[bytes]) -> int:
         """See `stores.base.People`."""
@@ -176,7 +247,8 @@ def _begin(
     connection.execute(
         "UPDATE erasure SET until_us = ? WHERE digest = ? AND done = 0", (now_us, digest)
     )
-    connection.execute(_KEYS, (account, user))
+    for statement in (_KEYS, _UNREGISTER, _UNALIAS):
+        connection.execute(statement, (account, user))
     if found is not None or not pending:
         (last,) = connection.execute("SELECT ifnull(max(number), 0) FROM erasure").fetchone()
         number, anonymous = last + 1, f"erased-{last + 1}"

@@ -13,6 +13,7 @@ from regulars.model.money import Cost
 from regulars.model.tokens import Usage
 from regulars.stores.sqlite.names import texts_of
 from regulars.stores.sqlite.places import chance_of, place, time_at, time_of
+from regulars.stores.sqlite.stamp import NEVER, stamp
 
 OUTCOME_CODES: Final = {
     Outcome.COMPLETED: 0,
@@ -216,22 +217,21 @@ class Decoder:
     """Makes generations of rows, page after page, and remembers the texts it looked up.
 
     One connection's. A text never changes its id, so what is remembered stays true; people are
-    looked up anew after each erasure, so that no page names one who is forgotten by then.
+    looked up anew after each erasure or merge, so that no page names one who is forgotten by then.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._text: dict[int | None, str | None] = {None: None}
         self._person: dict[int | None, str | None] = {None: None}
-        self._erasures = 0
+        self._stamp = NEVER
 
     def page(self, rows: Iterable[Sequence[Any]]) -> list[Generation]:
         """Make the generations of rows selected by SELECTED, in their order."""
         found = [(row, _DETAILS.decode(row[-1])) for row in rows]
         text = self._learned("name", self._text, _word_ids(found))
-        (erasures,) = self._connection.execute(_ERASURES).fetchone()
-        if erasures != self._erasures:
-            self._erasures = erasures
+        if (now := stamp(self._connection)) != self._stamp:
+            self._stamp = now
             self._person.clear()
         person = self._learned("end_user", self._person, {row[_PERSON] for row, _ in found})
         return [_decode(row, detail, text, person) for row, detail in found]
@@ -251,7 +251,6 @@ class Decoder:
         return known
 
 
-_ERASURES: Final = "SELECT ifnull(max(number), 0) FROM erasure"
 _PERSON: Final = COLUMNS.index("end_user_id")
 _WORDS: Final = itemgetter(
     *(COLUMNS.index(f"{name}_id") for name in ("account", "key", "model", "provider", "endpoint"))

@@ -142,6 +142,27 @@ CREATE TABLE erasure (
 ) STRICT
 """
 
+# Other names of a person: rows that come under `name` are kept under `person`.
+_ALIAS: Final = """
+CREATE TABLE alias (
+    account TEXT NOT NULL,
+    name TEXT NOT NULL,
+    person TEXT NOT NULL,
+    PRIMARY KEY (account, name)
+) STRICT, WITHOUT ROWID
+"""
+
+_EXTERNAL_USER: Final = """
+CREATE TABLE external_user (
+    account TEXT NOT NULL,
+    name TEXT NOT NULL,
+    is_active INTEGER NOT NULL,
+    created_us INTEGER NOT NULL,
+    updated_us INTEGER NOT NULL,
+    PRIMARY KEY (account, name)
+) STRICT, WITHOUT ROWID
+"""
+
 _SETTING: Final = """
 CREATE TABLE setting (
     name TEXT PRIMARY KEY,
@@ -165,6 +186,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         f"PRAGMA application_id = {APPLICATION_ID}",
     ),
     (_KEY_USERS, _ERASURE),
+    (_ALIAS, _EXTERNAL_USER),
 )
 """Statements of migration 1, 2, …; append only: what has shipped never changes."""
 

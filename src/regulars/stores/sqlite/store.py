@@ -115,6 +115,34 @@ class SqliteStore:
         """See `stores.base.People`."""
         return self._people.erase(account, user, now_us=now_us)
 
+    def rename(self, account: str, name: str, into: str) -> bool:
+        """See `stores.base.People`."""
+        return self._people.rename(account, name, into)
+
+    def alias(self, account: str, name: str, person: str) -> None:
+        """See `stores.base.People`."""
+        self._people.alias(account, name, person)
+
+    def aliases(self, account: str) -> list[tuple[str, str]]:
+        """See `stores.base.People`."""
+        return self._people.aliases(account)
+
+    def person(self, account: str, name: str) -> str:
+        """See `stores.base.People`."""
+        return self._people.person(account, name)
+
+    def unalias(self, account: str, name: str) -> None:
+        """See `stores.base.People`."""
+        self._people.unalias(account, name)
+
+    def names(self, account: str) -> list[str]:
+        """See `stores.base.People`."""
+        return self._people.names(account)
+
+    def compact(self) -> None:
+        """See `stores.base.People`."""
+        self._people.compact()
+
     def purge(self, texts: Sequence[bytes]) -> int:
         """See `stores.base.People`."""
         return self._people.purge(texts)

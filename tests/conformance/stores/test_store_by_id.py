@@ -6,10 +6,10 @@ from functools import partial
 from msgspec.structs import replace
 
 from conformance.stores.ledgers import NOON_US, generation
-from regulars.identity.at_rest import pseudonym_of
+from regulars.identity.at_rest import AtRest, pseudonym_of
 from regulars.reports.schema import Condition, ReportQuery
 from regulars.stores.base import Filter
-from regulars.stores.pseudonymous import PseudonymousReports
+from regulars.stores.by_id import ReportsById
 from regulars.stores.sqlite import SqliteStore
 
 KEPT = partial(pseudonym_of, bytes(32))
@@ -17,10 +17,10 @@ ADA = KEPT("default", "ada")
 OF_ADA = Filter("default", user="ada")
 
 
-def reports(store: SqliteStore) -> PseudonymousReports:
+def reports(store: SqliteStore) -> ReportsById:
     rows = [generation(n, end_user="ada" if n % 3 else "bob") for n in range(9)]
     store.append([replace(row, end_user=KEPT("default", row.end_user or "")) for row in rows])
-    return PseudonymousReports(store, KEPT)
+    return ReportsById(store, AtRest(kept=KEPT))
 
 
 def test_lists_sums_and_scans_find_an_id_and_its_pseudonym(store: SqliteStore) -> None:
