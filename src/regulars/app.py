@@ -207,6 +207,7 @@ def _build(settings: Settings) -> App:
             store, account, names_of(store, names, account, user), now_s=time.time()
         ),
         for_callers=reports.without_ids(),
+        registry=reports,
         recording=recording,
     )
     pages = WebDeps(

@@ -16,9 +16,8 @@ from regulars.http.explain import EXPLAIN_PATH
 from regulars.http.routes import (
     BASES,
     CHAT_PATH,
-    DELETE_WITH_KEY,
     OPEN,
-    POST_WITH_KEY,
+    OTHERS_WITH_KEY,
     WITH_KEY,
 )
 from regulars.stores.sqlite import open_store
@@ -60,7 +59,8 @@ def problems(document: dict[str, Any], path: str, method: str, got: Answer) -> l
 
 
 def test_every_route_is_described_and_no_other(document: dict[str, Any]) -> None:
-    served = {*WITH_KEY, *POST_WITH_KEY, *DELETE_WITH_KEY, *OPEN, CHAT_PATH, EXPLAIN_PATH}
+    others = {path for paths in OTHERS_WITH_KEY.values() for path in paths}
+    served = {*WITH_KEY, *others, *OPEN, CHAT_PATH, EXPLAIN_PATH}
 
     assert set(document["paths"]) == {re.sub(r":path}", "}", path) for path in served}
     assert {server["url"] for server in document["servers"]} == set(BASES)
@@ -82,6 +82,7 @@ GETS = [
     ("/activity", f"/activity?{ALWAYS}&group_by=app,finish_reason,routing_reason"),
     ("/analytics/meta", "/analytics/meta"),
     ("/external-users", "/external-users"),
+    ("/external-users/{user}", "/external-users/hedy"),
     ("/identifiers", "/identifiers"),
     ("/users", f"/users?{ALWAYS}"),
     ("/users", f"/users?{ALWAYS}&sort=ttft_p90"),

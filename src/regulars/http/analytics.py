@@ -12,10 +12,11 @@ from starlette.responses import Response
 from regulars.http import query
 from regulars.http.api import Api, Handler, json_response
 from regulars.http.auth import require_management
+from regulars.http.body import read_small_body
 from regulars.http.report_json import cell
 from regulars.identity.name import USER_LENGTH_MAX, accept_name
 from regulars.model.caller import ApiKey
-from regulars.model.errors import CallerError, PayloadTooLargeError
+from regulars.model.errors import CallerError
 from regulars.reports.definitions import (
     DIMENSION_NAMES,
     DIMENSIONS,
@@ -40,7 +41,6 @@ from regulars.reports.schema import (
 )
 from regulars.reports.windows import label, zone_named
 
-BODY_BYTES_MAX: Final = 65_536
 LIMIT_DEFAULT: Final = 1000
 LIMIT_MOST: Final = 10_000
 DAYS_DEFAULT: Final = 7
@@ -144,7 +144,7 @@ def post_query(api: Api) -> Handler:
     async def handle(request: Request, key: ApiKey) -> Response:
         require_management(key)
         query.only(request.query_params, frozenset())
-        asked = _decoded(await _body(request))
+        asked = _decoded(await read_small_body(request))
         wanted = _query(api, key, asked)
         began = perf_counter()
         result = await run_in_threadpool(api.reports.run, wanted)
@@ -164,15 +164,6 @@ def post_query(api: Api) -> Handler:
         )
 
     return handle
-
-
-async def _body(request: Request) -> bytes:
-    body = b""
-    async for piece in request.stream():
-        body += piece
-        if len(body) > BODY_BYTES_MAX:
-            raise PayloadTooLargeError(f"body: is over {BODY_BYTES_MAX} bytes, the limit here")
-    return body
 
 
 def _decoded(body: bytes) -> Asked:

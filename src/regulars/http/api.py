@@ -20,7 +20,7 @@ from regulars.model.errors import (
     UnavailableError,
 )
 from regulars.reports.schema import ReportError
-from regulars.stores.base import Reports, StoreError, StoreTimeoutError
+from regulars.stores.base import Registry, Reports, StoreError, StoreTimeoutError
 
 Handler = Callable[[Request, ApiKey], Awaitable[Response]]
 
@@ -37,6 +37,8 @@ class Api:
     """Erases a user of an account; the receipt. Blocking."""
     for_callers: Reports
     """What inference keys ask: ids that are kept encrypted stay so."""
+    registry: Registry
+    """What was said of external users."""
     recording: bool = True
     """Whether requests are recorded: every answer says so when they are not."""
 

@@ -1,12 +1,16 @@
 """Reads a request's body within its bounds."""
 
 from collections.abc import Mapping
+from typing import Final
 
+from starlette.requests import Request
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from regulars.gateway.client import ClientGoneError
 from regulars.http.asgi import Receive
 from regulars.model.errors import CallerError, PayloadTooLargeError, UnsupportedMediaError
+
+SMALL_BODY_BYTES_MAX: Final = 65_536
 
 
 async def read_body(
@@ -68,3 +72,15 @@ def _too_large(limit_bytes: int) -> PayloadTooLargeError:
     return PayloadTooLargeError(
         f"body: is over {limit_bytes} bytes, the limit here ([server] body_limit_bytes)"
     )
+
+
+async def read_small_body(request: Request) -> bytes:
+    """Read the body of a question to the API. Raises PayloadTooLargeError."""
+    body = b""
+    async for piece in request.stream():
+        body += piece
+        if len(body) > SMALL_BODY_BYTES_MAX:
+            raise PayloadTooLargeError(
+                f"body: is over {SMALL_BODY_BYTES_MAX} bytes, the limit here"
+            )
+    return body

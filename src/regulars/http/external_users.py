@@ -1,8 +1,12 @@
-"""GET /external-users: OpenRouter's registry, read from the ledger: who has ever been named."""
+"""/external-users: OpenRouter's registry: who was ever named or registered, and who is active.
+
+It gates nothing: whoever is named in a request is served.
+"""
 
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
+import msgspec
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
@@ -10,20 +14,23 @@ from starlette.responses import Response
 from regulars.http import query
 from regulars.http.api import Api, Handler, json_response
 from regulars.http.auth import require_management
+from regulars.http.body import read_small_body
+from regulars.identity.name import USER_LENGTH_MAX, accept_name
 from regulars.model.caller import ApiKey
-from regulars.model.errors import CallerError
+from regulars.model.errors import CallerError, ConflictError, NotFoundError
 from regulars.reports.schema import LIMIT_MAX, Condition, Order, ReportQuery
+from regulars.stores.base import Registered
 from regulars.wire.views import iso_time
 
 PARAMS: Final = frozenset({"offset", "limit", "user", "include_inactive"})
+REGISTERED_MAX: Final = 10_000
 OFFSET_MAX: Final = LIMIT_MAX - query.LIMIT_MAX
 
 
 def list_external_users(api: Api) -> Handler:
     """`GET /external-users` (management key): by name; `/users` pages deeper and sorts.
 
-    Nobody has to be registered here, so everyone is active; times are those of the first and
-    the last request.
+    Of people who were never registered, times are those of the first and the last request.
     """
 
     async def handle(request: Request, key: ApiKey) -> Response:
@@ -40,7 +47,9 @@ def list_external_users(api: Api) -> Handler:
             order=(Order("user", descending=False),),
         )
         offset, limit = _offset(params.get("offset")), query.limit(params)
-        return json_response(await run_in_threadpool(_listed, api, asked, offset, limit))
+        inactive = _flag(params.get("include_inactive"))
+        listed = _Listed(api, asked, user, with_inactive=inactive)
+        return json_response(await run_in_threadpool(listed.page, offset, limit))
 
     return handle
 
@@ -52,18 +61,159 @@ def _offset(value: str | None) -> int:
     return int(digits)
 
 
-def _listed(api: Api, asked: ReportQuery, offset: int, limit: int) -> dict[str, Any]:
-    page = api.reports.run(replace(asked, limit=offset + limit)).rows[offset:]
-    count = api.reports.run(replace(asked, metrics=("users",), dimensions=(), order=())).rows[0][0]
-    people = {str(user): int(last) for user, last in page if last is not None}
-    first = api.reports.first_seen(asked.account, list(people))
-    data = [
-        {
-            "user": user,
-            "is_active": True,
-            "created_at": iso_time(first.get(user, last_us)),
-            "updated_at": iso_time(last_us),
-        }
-        for user, last_us in people.items()
-    ]
-    return {"data": data, "total_count": count}
+def _flag(value: str | None) -> bool:
+    if value not in (None, "true", "false"):
+        raise CallerError(f"include_inactive: {value[:20]!r} is neither true nor false")
+    return value == "true"
+
+
+class _Listed:
+    """Who is registered and who is in the ledger, merged by name."""
+
+    def __init__(
+        self, api: Api, asked: ReportQuery, user: str | None, *, with_inactive: bool
+    ) -> None:
+        registered = api.registry.registered(asked.account, limit=REGISTERED_MAX)
+        self._api, self._asked, self._with_inactive = api, asked, with_inactive
+        self._said = {one.name: one for one in registered if user in (None, one.name)}
+
+    def page(self, offset: int, limit: int) -> dict[str, Any]:
+        asked, said = self._asked, self._said
+        hidden = [] if self._with_inactive else [n for n, one in said.items() if not one.is_active]
+        # As many rows more as are hidden: so the page is full whoever is hidden.
+        most = min(offset + limit + len(hidden), LIMIT_MAX)
+        rows = self._api.reports.run(replace(asked, limit=most)).rows
+        last = {str(user): int(seen) for user, seen in rows if seen is not None}
+        names = sorted((last.keys() | said.keys()) - set(hidden))[offset : offset + limit]
+        first = self._api.reports.first_seen(asked.account, names)
+        data = [_view(name, said.get(name), first.get(name), last.get(name)) for name in names]
+        return {"data": data, "total_count": self._count(len(hidden))}
+
+    def _count(self, hidden: int) -> int:
+        counted = replace(self._asked, metrics=("users",), dimensions=(), order=())
+        seen = int(self._api.reports.run(counted).rows[0][0] or 0)
+        known = self._api.reports.first_seen(self._asked.account, list(self._said))
+        return seen + len(self._said) - len(known) - hidden
+
+
+def _view(
+    user: str, said: Registered | None, first_us: int | None, last_us: int | None
+) -> dict[str, Any]:
+    begun = [at for at in (first_us, said and said.created_us) if at is not None]
+    ended = [at for at in (last_us, said and said.updated_us, *begun) if at is not None]
+    return {
+        "user": user,
+        "is_active": said is None or said.is_active,
+        "created_at": iso_time(min(begun, default=last_us or 0)),
+        "updated_at": iso_time(max(ended)),
+    }
+
+
+class NewExternalUser(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of POST."""
+
+    user: str
+
+
+class ExternalUserChange(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of PATCH."""
+
+    is_active: bool
+
+
+_NEW: Final = msgspec.json.Decoder(NewExternalUser)
+_CHANGE: Final = msgspec.json.Decoder(ExternalUserChange)
+
+
+def create_external_user(api: Api) -> Handler:
+    """`POST /external-users` (management key): 201, or 409 where the id is known."""
+
+    async def handle(request: Request, key: ApiKey) -> Response:
+        require_management(key)
+        user = _accepted(_decoded(_NEW, await read_small_body(request)).user)
+        if await run_in_threadpool(_found, api, key.account, user) is not None:
+            raise ConflictError(f"user: {user[:100]!r} is known already; PATCH changes it")
+        return json_response({"data": await _said(api, key.account, user, is_active=True)}, 201)
+
+    return handle
+
+
+def get_external_user(api: Api) -> Handler:
+    """`GET /external-users/{user}` (management key): active or not."""
+
+    async def handle(request: Request, key: ApiKey) -> Response:
+        require_management(key)
+        query.only(request.query_params, frozenset())
+        return json_response({"data": await _known(api, key.account, request)})
+
+    return handle
+
+
+def change_external_user(api: Api) -> Handler:
+    """`PATCH /external-users/{user}` (management key): `is_active`."""
+
+    async def handle(request: Request, key: ApiKey) -> Response:
+        require_management(key)
+        change = _decoded(_CHANGE, await read_small_body(request))
+        user = (await _known(api, key.account, request))["user"]
+        said = await _said(api, key.account, user, is_active=change.is_active)
+        return json_response({"data": said})
+
+    return handle
+
+
+def delete_external_user(api: Api) -> Handler:
+    """`DELETE /external-users/{user}` (management key): turned off, kept; PATCH revives."""
+
+    async def handle(request: Request, key: ApiKey) -> Response:
+        require_management(key)
+        found = await _known(api, key.account, request)
+        if found["is_active"]:
+            await _said(api, key.account, found["user"], is_active=False)
+        return Response(status_code=204)
+
+    return handle
+
+
+_T = TypeVar("_T")
+
+
+def _decoded(decoder: msgspec.json.Decoder[_T], body: bytes) -> _T:
+    try:
+        return decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+        raise CallerError(f"body: {exc}") from exc
+
+
+def _accepted(user: str) -> str:
+    if user != user.strip():
+        raise CallerError("user: begins or ends with white space; send it without")
+    return accept_name(user, field="user", length_max=USER_LENGTH_MAX)
+
+
+async def _known(api: Api, account: str, request: Request) -> dict[str, Any]:
+    user = accept_name(request.path_params["user"], field="user", length_max=USER_LENGTH_MAX)
+    found = await run_in_threadpool(_found, api, account, user)
+    if found is None:
+        raise NotFoundError(f"user {user[:100]!r} is not known; ids are case-sensitive")
+    return found
+
+
+def _found(api: Api, account: str, user: str) -> dict[str, Any] | None:
+    said = api.registry.find_registered(account, user)
+    where = (Condition("user", "eq", (user,)),)
+    asked = ReportQuery(account=account, metrics=("requests", "last_seen"), where=where)
+    requests, last = api.reports.run(asked).rows[0]
+    if said is None and not requests:
+        return None
+    first = api.reports.first_seen(account, [user]).get(user)
+    return _view(user, said, first, int(last) if requests and last is not None else None)
+
+
+async def _said(api: Api, account: str, user: str, *, is_active: bool) -> dict[str, Any]:
+    now_us = query.microseconds(api.now())
+    said = Registered(user, is_active, now_us, now_us)
+    await run_in_threadpool(api.registry.register, account, said)
+    found = await run_in_threadpool(_found, api, account, user)
+    assert found is not None, "what was registered just now is known"
+    return found

@@ -48,7 +48,7 @@ _PARAMETERS: Final[Mapping[str, tuple[Json, str]]] = {
         f"Split rows further, by one or several (commas between) of: {', '.join(activity.GROUPS)}.",
     ),
     "offset": ({"type": "integer", "minimum": 0}, "So many are left out before the first."),
-    "include_inactive": ({"type": "string"}, "Changes nothing: everyone is active."),
+    "include_inactive": ({"type": "string"}, "`true` lists those turned off too."),
     "limit": (
         {"type": "integer", "minimum": 1, "maximum": query.LIMIT_MAX},
         f"Items of a page; {query.LIMIT_DEFAULT} when absent.",
@@ -128,8 +128,16 @@ def _paths() -> Json:
         "/analytics/query": {"post": _query()},
         "/external-users": {
             "get": _get(
-                "Who has ever been named as a user", _ref("ExternalUsers"), external_users.PARAMS
-            )
+                "Who has ever been named or registered",
+                _ref("ExternalUsers"),
+                external_users.PARAMS,
+            ),
+            "post": _external_user("Register a user: 201, or 409", body="NewExternalUser"),
+        },
+        "/external-users/{user}": {
+            "get": _external_user("One external user, active or not"),
+            "patch": _external_user("Turn a user on or off", body="ExternalUserChange"),
+            "delete": _external_user("Turn a user off; 204"),
         },
         "/users": {"get": _get("End users by any metric", _page("User"), users.LIST_PARAMS)},
         "/users/{user}": {
@@ -200,6 +208,12 @@ def _get(
             }
         )
     return {"summary": summary, "parameters": described, "responses": _responses(answer)}
+
+
+def _external_user(summary: str, *, body: str | None = None) -> Json:
+    path = None if body == "NewExternalUser" else "user"
+    described = _get(summary, _data("ExternalUser"), frozenset(), path=path)
+    return described if body is None else described | {"requestBody": _body(_ref(body))}
 
 
 def _export() -> Json:

@@ -312,6 +312,9 @@ SCHEMAS: Final[Json] = {
     "ActivityItem": _ACTIVITY,
     "AnalyticsMeta": _META,
     "AnalyticsAnswer": _ANSWER,
+    "ExternalUser": _EXTERNAL_USER,
+    "NewExternalUser": fields({"user": TEXT | {"maxLength": 512}}),
+    "ExternalUserChange": fields({"is_active": FLAG}),
     "ExternalUsers": fields({"data": array(_EXTERNAL_USER), "total_count": COUNT}),
     "ErasureReceipt": fields(
         dict.fromkeys(("erased_at", "account", "subject", "signature"), TEXT)

@@ -14,7 +14,13 @@ from regulars.http.analytics import get_meta, post_query
 from regulars.http.api import Api, Handler, error_response, with_key
 from regulars.http.catalog import list_endpoints, list_models
 from regulars.http.export import get_export
-from regulars.http.external_users import list_external_users
+from regulars.http.external_users import (
+    change_external_user,
+    create_external_user,
+    delete_external_user,
+    get_external_user,
+    list_external_users,
+)
 from regulars.http.generations import get_generation, list_generations
 from regulars.http.identifiers import get_identifiers
 from regulars.http.keys import get_key
@@ -32,14 +38,29 @@ WITH_KEY: Final[dict[str, Callable[[Api], Handler]]] = {
     "/activity/export": get_export,
     "/analytics/meta": get_meta,
     "/external-users": list_external_users,
+    "/external-users/{user:path}": get_external_user,
     "/identifiers": get_identifiers,
     "/users": list_users,
     "/users/{user:path}": get_user,
     "/key": get_key,
     "/auth/key": get_key,
 }
-POST_WITH_KEY: Final[dict[str, Callable[[Api], Handler]]] = {"/analytics/query": post_query}
-DELETE_WITH_KEY: Final[dict[str, Callable[[Api], Handler]]] = {"/users/{user:path}": delete_user}
+POST_WITH_KEY: Final[dict[str, Callable[[Api], Handler]]] = {
+    "/analytics/query": post_query,
+    "/external-users": create_external_user,
+}
+PATCH_WITH_KEY: Final[dict[str, Callable[[Api], Handler]]] = {
+    "/external-users/{user:path}": change_external_user
+}
+DELETE_WITH_KEY: Final[dict[str, Callable[[Api], Handler]]] = {
+    "/users/{user:path}": delete_user,
+    "/external-users/{user:path}": delete_external_user,
+}
+OTHERS_WITH_KEY: Final = {
+    "POST": POST_WITH_KEY,
+    "PATCH": PATCH_WITH_KEY,
+    "DELETE": DELETE_WITH_KEY,
+}
 OPEN: Final = frozenset(
     {"/models", "/models/{model:path}/endpoints", "/openapi.json", "/healthz", "/readyz"}
 )
@@ -75,12 +96,9 @@ def api_routes(api: Api, *, ready: Callable[[], bool]) -> list[BaseRoute]:
             Route(base + path, with_key(api, handler(api))) for path, handler in WITH_KEY.items()
         ]
         routes += [
-            Route(base + path, with_key(api, handler(api)), methods=["POST"])
-            for path, handler in POST_WITH_KEY.items()
-        ]
-        routes += [
-            Route(base + path, with_key(api, handler(api)), methods=["DELETE"])
-            for path, handler in DELETE_WITH_KEY.items()
+            Route(base + path, with_key(api, handler(api)), methods=[method])
+            for method, handlers in OTHERS_WITH_KEY.items()
+            for path, handler in handlers.items()
         ]
         routes += [
             Route(base + "/openapi.json", openapi),

@@ -51,6 +51,13 @@ class NotFoundError(CallerError):
     status = 404
 
 
+class ConflictError(CallerError):
+    """What is to be made is there already."""
+
+    code = "conflict"
+    status = 409
+
+
 class MethodNotAllowedError(CallerError):
     """The route exists, the method does not."""
 

@@ -20,6 +20,8 @@ from regulars.stores.base import (
     GroupBy,
     Keys,
     People,
+    Registered,
+    Registry,
     Reports,
     Scans,
     SeriesPoint,
@@ -30,12 +32,12 @@ from regulars.stores.base import (
 from regulars.stores.names import name_of
 
 
-class Asked(Reports, Scans, Keys, People, Protocol):
+class Asked(Reports, Scans, Keys, People, Registry, Protocol):
     """What questions are put to."""
 
 
 class ReportsById:
-    """Plays `Reports`, `Scans` and `Keys` over a store, however that keeps names."""
+    """Plays `Reports`, `Scans`, `Keys` and `Registry` over a store, however that keeps names."""
 
     def __init__(self, store: Asked, at_rest: AtRest) -> None:
         self._store = store
@@ -117,6 +119,20 @@ class ReportsById:
     def list_keys(self) -> list[ApiKey]:
         """See `stores.base.Keys`."""
         return self._store.list_keys()
+
+    def registered(self, account: str, *, limit: int) -> list[Registered]:
+        """See `stores.base.Registry`."""
+        found = self._store.registered(account, limit=limit)
+        return [replace(one, name=self._at_rest.shown(account, one.name)) for one in found]
+
+    def register(self, account: str, user: Registered) -> None:
+        """See `stores.base.Registry`."""
+        self._store.register(account, replace(user, name=self._name(account, user.name)))
+
+    def find_registered(self, account: str, name: str) -> Registered | None:
+        """See `stores.base.Registry`."""
+        found = self._store.find_registered(account, self._name(account, name))
+        return None if found is None else replace(found, name=name)
 
     def _of(self, where: Filter) -> Filter:
         if where.user is None:

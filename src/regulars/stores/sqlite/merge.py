@@ -19,6 +19,14 @@ _ROWS: Final = (
 )
 _LISTED: Final = "UPDATE by_user SET user_id = ?2 WHERE user_id = ?1"
 _FORGET: Final = "DELETE FROM end_user WHERE id = ?1"
+_REGISTERED: Final = (
+    (
+        "INSERT OR IGNORE INTO external_user (account, name, is_active, created_us, updated_us) "
+        "SELECT account, ?3, is_active, created_us, updated_us FROM external_user "
+        "WHERE account = ?1 AND name = ?2 AND name <> ?3"
+    ),
+    "DELETE FROM external_user WHERE account = ?1 AND name = ?2 AND name <> ?3",
+)
 _ALIAS: Final = (
     "INSERT INTO alias (account, name, person) VALUES (?1, ?2, ?3) "
     "ON CONFLICT (account, name) DO UPDATE SET person = excluded.person"
@@ -47,6 +55,8 @@ def rename(connection: sqlite3.Connection, account: str, name: str, into: str) -
     False where nobody has the name. The connection does not check foreign keys, for which all rows
     would be read. Times of rows and sums stay; as long as he has rows.
     """
+    for statement in _REGISTERED:
+        connection.execute(statement, (account, name, into))
     found = connection.execute("SELECT id FROM name WHERE text = ?", (account,)).fetchone()
     old = None if found is None else connection.execute(_FIND, (*found, name)).fetchone()
     if found is None or old is None or name == into:

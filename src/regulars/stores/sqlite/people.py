@@ -33,7 +33,8 @@ _FIND: Final = (
     "SELECT id FROM end_user WHERE name = ? AND account_id = (SELECT id FROM name WHERE text = ?)"
 )
 _NAMES: Final = (
-    "SELECT name FROM end_user WHERE account_id = (SELECT id FROM name WHERE text = ?) ORDER BY id"
+    "SELECT name FROM end_user WHERE account_id = (SELECT id FROM name WHERE text = ?1) "
+    "UNION SELECT name FROM external_user WHERE account = ?1"
 )
 _ALIASES: Final = "SELECT name, person FROM alias WHERE account = ? ORDER BY name"
 _PERSON: Final = "SELECT person FROM alias WHERE account = ? AND name = ?"

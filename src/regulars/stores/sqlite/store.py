@@ -13,6 +13,7 @@ from regulars.stores.base import (
     Erased,
     Filter,
     GroupBy,
+    Registered,
     SeriesPoint,
     Step,
     StoreError,
@@ -28,6 +29,7 @@ from regulars.stores.sqlite.ledger import SqliteLedger
 from regulars.stores.sqlite.migrate import prepare
 from regulars.stores.sqlite.people import SqlitePeople
 from regulars.stores.sqlite.readers import QUERY_TIME_MAX_S, Readers
+from regulars.stores.sqlite.registry import SqliteRegistry
 from regulars.stores.sqlite.reports import SqliteReports
 from regulars.stores.sqlite.scan import scan
 from regulars.stores.sqlite.verify import count_rows, verify
@@ -44,6 +46,7 @@ class SqliteStore:
         self._ledger = SqliteLedger(path)
         self._keys = SqliteKeys(path)
         self._people = SqlitePeople(path)
+        self._registry = SqliteRegistry(path)
         self._reports = SqliteReports(self._readers)
 
     @property
@@ -142,6 +145,18 @@ class SqliteStore:
     def compact(self) -> None:
         """See `stores.base.People`."""
         self._people.compact()
+
+    def registered(self, account: str, *, limit: int) -> list[Registered]:
+        """See `stores.base.Registry`."""
+        return self._registry.registered(account, limit=limit)
+
+    def register(self, account: str, user: Registered) -> None:
+        """See `stores.base.Registry`."""
+        self._registry.register(account, user)
+
+    def find_registered(self, account: str, name: str) -> Registered | None:
+        """See `stores.base.Registry`."""
+        return self._registry.find_registered(account, name)
 
     def purge(self, texts: Sequence[bytes]) -> int:
         """See `stores.base.People`."""
