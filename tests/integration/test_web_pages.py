@@ -361,3 +361,13 @@ def test_the_list_of_users_shows_what_caches_saved_each(site: PagesSite) -> None
     rows = site.store.users(Filter("default"), limit=1)
     assert "Saved by cache" in html
     assert usd(rows[0].sums.cache_saving_nanousd) in html
+
+
+def test_the_identifiers_page_shows_findings_with_masked_examples(site: PagesSite) -> None:
+    response, html = ask(site, "/identifiers?period=30d", BEARER)
+    refused, _ = ask(site, "/identifiers")
+
+    assert response.status == 200
+    assert "no-user" in html
+    assert "stable_user_id" in html
+    assert refused.status != 200

@@ -76,3 +76,12 @@ def test_outliers_of_one_main_form_are_found() -> None:
 
 def test_short_ids_are_masked_too() -> None:
     assert [masked(name) for name in ("a", "abcd", "abcdefghij")] == ["…", "a…", "abc…j"]
+
+
+def test_what_a_finding_costs_in_warmth_is_told_against_users_without_any() -> None:
+    cold = finding("personal", [*GOOD, seen("jane@example.com", cached=10)])
+    warm = finding("personal", [*GOOD, seen("jane@example.com", cached=90)])
+
+    assert cold is not None
+    assert warm is not None
+    assert (cold.cold_tokens, warm.cold_tokens) == (40, 0)

@@ -277,6 +277,7 @@ _FOUND: Final = fields(
         "requests_share": NUMBER,
         "cost_share": NUMBER,
         "cached_share": MAYBE_NUMBER,
+        "cold_tokens": COUNT,
         "examples": array(TEXT),
         "fix": TEXT,
     }

@@ -40,13 +40,18 @@ class SeenUser(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One finding: whom and how much it touches (shares of all), masked examples, what to do."""
+    """One finding: whom and how much it touches (shares of all), masked examples, what to do.
+
+    `cold_tokens`: how many more tokens caches would have read, had these users been as warm as
+    those nothing was found about.
+    """
 
     finding: str
     users: int
     requests_share: float
     cost_share: float
     cached_share: float | None
+    cold_tokens: int
     examples: tuple[str, ...]
     fix: str
 
@@ -74,12 +79,13 @@ def identifiers(seen: Sequence[SeenUser]) -> Identifiers:
     groups["same-but-for-case"] = _same_but_for_case(named)
     groups["mixed-forms"] = _outliers(named)
     touched = {one.user for group in groups.values() for one in group}
-    found = [_found(finding, group, seen) for finding, group in groups.items() if group]
+    healthy = _cached_share(one for one in named if one.user not in touched)
+    found = [_found(finding, group, seen, healthy) for finding, group in groups.items() if group]
     return Identifiers(
         users=len(named),
         requests=sum(one.requests for one in seen),
         forms=tuple(Counter(one.form for one in named).most_common(20)),
-        cached_share=_cached_share(one for one in named if one.user not in touched),
+        cached_share=healthy,
         found=tuple(sorted(found, key=lambda one: -one.requests_share)),
     )
 
@@ -97,7 +103,9 @@ def _outliers(named: Sequence[SeenUser]) -> list[SeenUser]:
     return [one for one in named if forms[one.form] <= most]
 
 
-def _found(finding: str, group: Sequence[SeenUser], seen: Sequence[SeenUser]) -> Found:
+def _found(
+    finding: str, group: Sequence[SeenUser], seen: Sequence[SeenUser], healthy: float | None
+) -> Found:
     requests, cost = sum(one.requests for one in seen), sum(one.cost_nanousd for one in seen)
     ranked = sorted(group, key=lambda one: -one.requests)[:EXAMPLES_MAX]
     return Found(
@@ -106,9 +114,15 @@ def _found(finding: str, group: Sequence[SeenUser], seen: Sequence[SeenUser]) ->
         requests_share=sum(one.requests for one in group) / max(requests, 1),
         cost_share=sum(one.cost_nanousd for one in group) / max(cost, 1),
         cached_share=_cached_share(group),
+        cold_tokens=_cold_tokens(group, healthy or 0.0),
         examples=tuple(masked(one.user) for one in ranked if one.user is not None),
         fix=_FIXES[finding],
     )
+
+
+def _cold_tokens(group: Sequence[SeenUser], healthy: float) -> int:
+    warm = healthy * sum(one.prompt_tokens for one in group)
+    return max(0, round(warm - sum(one.cached_tokens for one in group)))
 
 
 def masked(user: str) -> str:

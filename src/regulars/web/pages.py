@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute, Route
 from regulars.web.activity import activity_page, pulse
 from regulars.web.deps import WebDeps
 from regulars.web.headers import PageHeaders
+from regulars.web.identifiers import identifiers_page
 from regulars.web.login import login, login_page, logout
 from regulars.web.routing import routing_page
 from regulars.web.site import Endpoint, guarded_json, guarded_page, open_site
@@ -36,6 +37,7 @@ def page_routes(deps: WebDeps) -> list[BaseRoute]:
         _route("/activity/pulse", guarded_json(site, pulse)),
         _route("/users", guarded_page(site, users_page)),
         _route("/users/{user:path}", guarded_page(site, user_page)),
+        _route("/identifiers", guarded_page(site, identifiers_page)),
         _route("/routing", guarded_page(site, routing_page)),
         _route("/generations/{generation}", guarded_page(site, generation_page)),
         Route("/static/{digest}/{name}", site.assets.serve, middleware=[Middleware(PageHeaders)]),
