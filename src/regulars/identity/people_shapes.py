@@ -67,7 +67,7 @@ _NO_NAMES: Final = frozenset(
     (
         "account acme admin administrator agency agent ai anonymous api app application assistant "
         "batch bot bots build chat ci client club co company corp customer customers customer's "
-        "data default demo dept department dev device dry end environment error evaluation external "
+        "data default demo dept department desk dev device dry end environment error evaluation external "
         "finance for free from gmbh group guest guests hr id import inc integration internal job "
         "key kiosk lab load local ltd machine main marketing model monitor my new nightly no none "
         "not null of office old ops org org's our owner pipeline premium prod production project qa "
