@@ -98,7 +98,6 @@ _GENERATION: Final = fields(
             "response_cache_source_id",
             "error",
             "usage_source",
-            "cost_source",
             "price",
             "price_version",
         ),
@@ -141,6 +140,7 @@ _GENERATION: Final = fields(
         "outcome": {"enum": ["completed", "failed", "cancelled", "refused", "interrupted"]},
         "status": COUNT,
         "price_status": {"enum": ["priced", "unknown"]},
+        "cost_source": {"enum": ["computed", "estimated", "reported", "insured", None]},
     }
 )
 
