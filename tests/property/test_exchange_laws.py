@@ -189,7 +189,7 @@ def test_a_mistake_in_pricing_does_not_take_the_row_along() -> None:
     exchange.begin(broken, "cold", 100.0)
     answer = Answer(None, Usage(5, 5), "stop", "stop", 3)
 
-    with pytest.raises(ValueError, match="NaN|'n'"):
+    with pytest.raises(ValueError, match=r"NaN|'n'"):
         exchange.finish(COMPLETED, answer, 101.0)
     row = exchange.finish(failed(InternalError("a mistake")), answer, 101.0)
 
