@@ -20,6 +20,7 @@ from bench.machine import describe, pick_cores, raise_open_files
 from bench.nginx import start_nginx
 from bench.open_streams import run_open_streams
 from bench.options import Options, parse
+from bench.recorded import run_recorded
 from bench.report import print_table, write_results
 from bench.routed import run_routed
 from bench.soak import MINUTES, QUICK_MINUTES, run_soak
@@ -70,7 +71,10 @@ def _measure(stage: Stage) -> None:
     if "routing" in stage.options.sections:
         print("routing", flush=True)
         run_routed(stage)
-    if stage.options.sections == ("routing",):
+    if "ledger" in stage.options.sections:
+        print("ledger", flush=True)
+        run_recorded(stage)
+    if stage.options.sections in (("routing",), ("ledger",)):
         return
     children, measured = stage.children, stage.cores.measured
     start_origin(children, port=stage.origin_port, core=stage.cores.other)

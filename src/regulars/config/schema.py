@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from pydantic_core import PydanticCustomError
 
 from regulars.model.catalog import CacheKeyRule, EndUserField
+from regulars.model.tokens import TOKENS_MAX
 
 DIALECTS: Final = ("openai",)
 STORE_SCHEMES: Final = ("sqlite",)
@@ -292,11 +293,21 @@ class PriceTable(Table):
     request: Usd | None = Field(None, description="Each request, whatever its size; absent: 0.")
 
 
-class OfferTable(PriceTable):
+class LengthsTable(PriceTable):
+    """A price, and what longer prompts cost."""
+
+    above: dict[Annotated[int, Field(gt=0, le=TOKENS_MAX)], PriceTable] = Field(
+        default_factory=dict[int, PriceTable],
+        max_length=16,
+        description="The whole price of prompts longer than so many tokens: `200000`.",
+    )
+
+
+class OfferTable(LengthsTable):
     """A price, and what the provider's other service tiers cost."""
 
-    services: dict[Annotated[str, AfterValidator(_service)], PriceTable] = Field(
-        default_factory=dict[str, PriceTable],
+    services: dict[Annotated[str, AfterValidator(_service)], LengthsTable] = Field(
+        default_factory=dict[str, LengthsTable],
         max_length=16,
         description="By tier as answers name it: `flex`, `priority`, `batch`.",
     )

@@ -26,8 +26,10 @@ GATHER_ROWS: Final = range(2, 16)
 moment's pause lets more join, since a lone row costs several times the CPU of one in a group.
 An idle gateway, or one client asking in turn, never pauses."""
 
-TIDY_EVERY_S: Final = 0.02
-"""Between two steps of tidying up: batches, also those of other processes, go in between."""
+TIDY_EVERY_S: Final = 0.01
+"""Between two steps of tidying up: batches, also those of other processes, go in between. A step
+folds 256 rows: with twice the pause 12,800 rows a second were folded, and faster ones stood still
+whenever the tail was full."""
 
 TIDY_IDLE_S: Final = 30.0
 """How often an idle writer looks whether something is due."""
