@@ -33,6 +33,7 @@ HOSTILE_IDS: Final = (
     "=cmd|' /C calc'!A0",
 )
 _DAY_S: Final = 86_400
+_SESSION_S: Final = 6 * 3600
 _PEOPLE: Final = (
     "ada.lovelace", "grace.hopper", "linus", "margaret_h", "user_8271", "barbara", "dennis.r",
     "katherine", "org:acme/ops-bot", "tenant-42:anna", "radia", "user_1093", "hedy", "alan",
@@ -102,7 +103,8 @@ def _row(chance: Random, at_s: float) -> Generation:
     prompt_price, completion_price, slugs = _MODELS[model]
     person = min(int(chance.expovariate(0.28)), len(_PEOPLE))
     user = None if person == len(_PEOPLE) else _PEOPLE[person]
-    provider = slugs[person % len(slugs)]
+    # Now and then somebody moves.
+    provider = slugs[(person + (int(at_s // _DAY_S) + person) // 5) % len(slugs)]
     price = Price(
         Decimal(prompt_price) / 10**6,
         Decimal(completion_price) / 10**6,
@@ -125,7 +127,7 @@ def _row(chance: Random, at_s: float) -> Generation:
         model=model,
         streamed=True,
         end_user=user,
-        session=f"chat-{chance.randrange(10_000)}",
+        session=f"chat-{person}-{int(at_s // _SESSION_S)}",
         provider=provider,
         endpoint=f"{provider}/{model}",
         upstream_model=model,
