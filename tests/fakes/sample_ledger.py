@@ -44,6 +44,15 @@ _MODELS: Final = {
     "deepseek/deepseek-v3.2": ("0.27", "0.40", ("northwind", "kestrel", "juniper")),
     "mistral/mistral-small": ("0.10", "0.30", ("juniper",)),
 }
+_PROVIDERS: Final = {
+    slug: Provider(slug, slug, "openai", "http://x", cache_ttl_s=life_s)
+    for slug, life_s in (
+        ("northwind", 300),
+        ("alpenglow", 3600),
+        ("kestrel", None),
+        ("juniper", None),
+    )
+}
 _REASONS: Final = ("warm-session",) * 6 + ("warm-user",) * 3 + ("idle", "cold", "heavy", "valve")
 
 
@@ -59,12 +68,13 @@ def sample_catalog() -> Catalog:
     """The models and providers that the sample's rows name."""
     models: dict[str, Model] = {}
     for name, (prompt, completion, slugs) in _MODELS.items():
-        price = Price(Decimal(prompt) / 10**6, Decimal(completion) / 10**6)
+        price = Price(
+            Decimal(prompt) / 10**6,
+            Decimal(completion) / 10**6,
+            cache_read=None if slugs[0] == "juniper" else Decimal(prompt) / 10**7,
+        )
         endpoints = tuple(
-            Endpoint(
-                f"{slug}/{name}", name, Provider(slug, slug, "openai", "http://x"), name, price
-            )
-            for slug in slugs
+            Endpoint(f"{slug}/{name}", name, _PROVIDERS[slug], name, price) for slug in slugs
         )
         models[name] = Model(name, name, 0, 131_072, endpoints)
     return Catalog(models)
@@ -104,7 +114,7 @@ def _row(chance: Random, at_s: float) -> Generation:
     person = min(int(chance.expovariate(0.28)), len(_PEOPLE))
     user = None if person == len(_PEOPLE) else _PEOPLE[person]
     # Now and then somebody moves.
-    provider = slugs[(person + (int(at_s // _DAY_S) + person) // 5) % len(slugs)]
+    provider = slugs[(person + (int(at_s // _DAY_S) + person) // 2) % len(slugs)]
     price = Price(
         Decimal(prompt_price) / 10**6,
         Decimal(completion_price) / 10**6,

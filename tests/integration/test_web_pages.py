@@ -522,3 +522,23 @@ def test_a_cost_that_another_reported_has_no_lines_of_ours() -> None:
 
     assert price_lines(replace(row, cost_source=CostSource.REPORTED)) == ()
     assert price_lines(replace(row, price=None)) == ()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/users?period=90d",
+        "/users?period=90d&col=requests&col=prompt&col=completion&col=first",
+        "/users/ada.lovelace?period=90d&group=provider",
+        "/models?period=1y",
+        "/routing?period=1y&ask=qwen/qwen3-235b&of=ada",
+        "/login",
+    ],
+)
+def test_every_page_is_small(site: PagesSite, path: str) -> None:
+    response, page = ask(site, path, BEARER | {"Accept-Encoding": "gzip"})
+
+    # `ask` holds what was packed to PAGE_BYTES_MAX.
+    assert (response.status, response.headers["Content-Encoding"]) == (200, "gzip")
+    assert "<style" not in page
+    assert ' style="' not in page
