@@ -137,7 +137,8 @@ def _row(chance: Random, at_s: float) -> Generation:
         model=model,
         streamed=True,
         end_user=user,
-        session=f"chat-{person}-{int(at_s // _SESSION_S)}",
+        # Two conversations of each at a time.
+        session=f"chat-{person}-{int(at_s // _SESSION_S)}-{chance.randrange(10_000) % 2}",
         provider=provider,
         endpoint=f"{provider}/{model}",
         upstream_model=model,
