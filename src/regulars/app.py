@@ -26,7 +26,8 @@ from regulars.http.api import Api
 from regulars.http.asgi import App, Receive, Scope, Send
 from regulars.http.auth import Authenticator
 from regulars.http.chat import ChatRoute
-from regulars.http.explain import explain_routes
+from regulars.http.downloads import Downloads
+from regulars.http.explain import explain_routes, explainer
 from regulars.http.metrics import Watched, metrics_route
 from regulars.http.routes import (
     BASES,
@@ -168,7 +169,15 @@ def _build(settings: Settings) -> App:
     gateway = _Gateway(
         settings, store=store, upstream=upstream, writer=writer, relay=relay, others=others
     )
-    api = Api(auth, store, settings.catalog, lambda: datetime.now(UTC), recording=recording)
+    downloads = Downloads(store)
+    api = Api(
+        auth,
+        store,
+        settings.catalog,
+        lambda: datetime.now(UTC),
+        downloads=downloads,
+        recording=recording,
+    )
     pages = WebDeps(
         reports=store,
         keys=store,
@@ -178,6 +187,8 @@ def _build(settings: Settings) -> App:
         clock=time.time,
         version=__version__,
         routing=lambda: overview(planner, settings.catalog, time.monotonic()),
+        explain=explainer(planner, wanted, ACCOUNT),
+        export=downloads.send,
         recording=recording,
     )
     starlette = Starlette(

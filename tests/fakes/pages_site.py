@@ -5,6 +5,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from socket import AF_INET, SOCK_STREAM, socket
 from time import monotonic, sleep, time
 
@@ -12,6 +13,9 @@ import uvicorn
 from starlette.applications import Starlette
 
 from fakes.sample_ledger import sample_catalog, sample_keys
+from regulars.http.downloads import Downloads
+from regulars.http.explain import explainer
+from regulars.http.wanted import WantedReader
 from regulars.model.catalog import Catalog
 from regulars.model.generation import Generation
 from regulars.routing.health import Failure, Health
@@ -36,6 +40,8 @@ class PagesSite:
 def make_deps(store: SqliteStore) -> WebDeps:
     """What the composition root would give the pages."""
     catalog = sample_catalog()
+    wanted = WantedReader(catalog, holdout_share=0.0, random_bits=Random(3).getrandbits)
+    planner = _planner(catalog)
     return WebDeps(
         reports=store,
         keys=store,
@@ -44,7 +50,9 @@ def make_deps(store: SqliteStore) -> WebDeps:
         catalog=catalog,
         clock=time,
         version="0.0-test",
-        routing=lambda: overview(_planner(catalog), catalog, monotonic()),
+        routing=lambda: overview(planner, catalog, monotonic()),
+        explain=explainer(planner, wanted, "default"),
+        export=Downloads(store).send,
     )
 
 
@@ -56,6 +64,9 @@ def _planner(catalog: Catalog) -> Planner:
         planner.health.failed(endpoints[-1].id, Failure.ERROR, now_s)
     planner.health.succeeded(endpoints[0].id, now_s, ttft_s=0.25, tokens_per_s=80.0)
     planner.router.loads.add(endpoints[0].id, 90_000.0, now_s)
+    for key in range(150):
+        home = endpoints[min(key % 4, 2)].id
+        planner.router.placements.put(key, (home, now_s, 900, None), now_s)
     return planner
 
 

@@ -19,7 +19,7 @@ from fakes.provider import ScriptedProvider
 from fakes.running_gateway import RunningGateway, running_gateway
 from fakes.sample_ledger import HOSTILE_IDS, hostile_rows, sample_keys, sample_rows
 from regulars.exports.csv_file import harmless
-from regulars.http.export import EXPORTS_MAX
+from regulars.http.downloads import EXPORTS_MAX
 from regulars.model.generation import Generation
 from regulars.stores.sqlite import open_store
 

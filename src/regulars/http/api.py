@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from regulars.http.auth import Authenticator
+from regulars.http.downloads import Downloads
 from regulars.http.errors import error_body, error_headers
 from regulars.model.caller import ApiKey
 from regulars.model.catalog import Catalog
@@ -33,6 +34,7 @@ class Api:
     reports: Reports
     catalog: Catalog
     now: Callable[[], datetime]
+    downloads: Downloads
     recording: bool = True
     """Whether requests are recorded: every answer says so when they are not."""
 

@@ -10,9 +10,12 @@ from starlette.routing import BaseRoute, Route
 
 from regulars.web.activity import activity_page, pulse
 from regulars.web.deps import WebDeps
+from regulars.web.export import export
 from regulars.web.headers import PageHeaders
 from regulars.web.login import login, login_page, logout
+from regulars.web.models import models_page
 from regulars.web.routing import routing_page
+from regulars.web.sessions import session_page
 from regulars.web.site import Endpoint, guarded_json, guarded_page, open_site
 from regulars.web.story import generation_page
 from regulars.web.tokens import HOME
@@ -34,8 +37,13 @@ def page_routes(deps: WebDeps) -> list[BaseRoute]:
         _route("/logout", guarded_page(site, logout), method="POST"),
         _route("/activity", guarded_page(site, activity_page)),
         _route("/activity/pulse", guarded_json(site, pulse)),
+        # Exports are streamed and may be compressed already.
+        Route("/activity/export", guarded_page(site, export), middleware=[Middleware(PageHeaders)]),
         _route("/users", guarded_page(site, users_page)),
         _route("/users/{user:path}", guarded_page(site, user_page)),
+        _route("/sessions", guarded_page(site, session_page)),
+        _route("/sessions/{session:path}", guarded_page(site, session_page)),
+        _route("/models", guarded_page(site, models_page)),
         _route("/routing", guarded_page(site, routing_page)),
         _route("/generations/{generation}", guarded_page(site, generation_page)),
         Route("/static/{digest}/{name}", site.assets.serve, middleware=[Middleware(PageHeaders)]),

@@ -12,6 +12,7 @@ from regulars.model.tokens import Usage
 from regulars.web.access import Viewer
 from regulars.web.charts import Span, waterfall
 from regulars.web.names import key_name
+from regulars.web.price_lines import price_lines
 from regulars.web.reasons import COSTS, OUTCOMES
 from regulars.web.site import Site
 
@@ -45,6 +46,7 @@ async def generation_page(site: Site, request: Request, viewer: Viewer) -> Respo
         key_name=key_name(generation.key_hash, key_names),
         attempts=_rows(generation),
         first_token=_first_token(generation),
+        price_lines=price_lines(generation),
         token_parts=token_parts(generation.usage) if generation.usage else (),
     )
 
