@@ -21,7 +21,7 @@ from regulars.stores.sqlite.odd_ids import insert_anywhere, unknown
 from regulars.stores.sqlite.retention import delete_some, is_due
 from regulars.stores.sqlite.rollups import add_up, upsert_head, upsert_tail
 from regulars.stores.sqlite.rows import COLUMNS, WordIds, Words, encode, words
-from regulars.stores.sqlite.schema import HOURLY_KEY, SUM_COLUMNS
+from regulars.stores.sqlite.schema import HOURLY_KEY, ROLLED_COLUMNS
 
 WORDS_CACHED_MAX: Final = 20_000
 ROWS_WORDS_CACHED_MAX: Final = 5_000
@@ -49,7 +49,7 @@ def _places(columns: int) -> dict[int, str]:
 _INSERT: Final = f"INSERT INTO generation ({', '.join(COLUMNS)}) VALUES "
 _UPSERT_HEAD: Final = f"{upsert_head('hourly')} VALUES "
 _UPSERT_TAIL: Final = upsert_tail("hourly")
-_HOUR_PLACES: Final = _places(len(HOURLY_KEY) + len(SUM_COLUMNS) + 1)
+_HOUR_PLACES: Final = _places(len(HOURLY_KEY) + len(ROLLED_COLUMNS) + 1)
 _ROW_PLACES: Final = _places(len(COLUMNS))
 _INSERT_TAIL: Final = "INSERT INTO tail (row) VALUES "
 _TAIL_PLACES: Final = _places(1)
