@@ -12,7 +12,7 @@ from regulars.reports.windows import Bucket, buckets, zone_named
 from regulars.stores.base import Filter
 from regulars.stores.sqlite import open_store
 from regulars.stores.sqlite.compile import Wheres, compile_query
-from regulars.stores.sqlite.listing import hours_query, page_query
+from regulars.stores.sqlite.listing import hours_query, page_query, quarters_query
 
 MORNING_US = NOON_US // DAY_US * DAY_US
 WEEKS = Window(MORNING_US - 20 * DAY_US, MORNING_US + 20 * DAY_US)
@@ -131,8 +131,10 @@ def test_a_list_by_model_seeks_its_hours_and_only_their_rows(tmp_path: Path) -> 
     query = page_query(where, "generation", values)
 
     hours = plan(store.path, hours_query(where), values | {"from_hour": 0, "to_hour": 1})
+    quarters = plan(store.path, quarters_query(where), values | {"hour": 1})
     rows = plan(store.path, query, values)
 
     assert searched(hours) == {HOURLY}
+    assert searched(quarters) == {QUARTERS}
     assert searched(rows) == {ROWS}
-    assert not any("TEMP B-TREE" in step for step in [*hours, *rows])
+    assert not any("TEMP B-TREE" in step for step in [*hours, *quarters, *rows])
