@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import re
 import statistics
 import subprocess
@@ -104,7 +105,8 @@ def _beside_requests(stage: Stage) -> None:
             ratios[what].append(beside["p99_ms"] / alone["p99_ms"])
             notes[what] = (
                 f"p99 {alone['p99_ms']:.1f} -> {beside['p99_ms']:.1f} ms at {RATE:g} requests/s, "
-                f"{asking.answers} answers of {asking.bytes / 1e6:.1f} MB meanwhile, one core"
+                f"{asking.answers} answers of {asking.bytes / 1e6:.1f} MB meanwhile, "
+                f"one core, load average {os.getloadavg()[0]:.1f}"
             )
     for what, found in ratios.items():
         stage.add(Row(f"p99 beside {what}", "x", found, bar=Bar(now=2), note=notes[what]))
