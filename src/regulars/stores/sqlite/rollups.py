@@ -5,10 +5,19 @@ from typing import Final
 
 from regulars.model.generation import Outcome
 from regulars.stores.sqlite.rows import OUTCOME_CODES
-from regulars.stores.sqlite.schema import BLOCKS_KEY, DAILY_KEY, HOURLY_KEY, SUM_COLUMNS
+from regulars.stores.sqlite.schema import (
+    BLOCKS_KEY,
+    DAILY_KEY,
+    HOURLY_KEY,
+    PAIRS_KEY,
+    QUARTERS_KEY,
+    ROLLED_COLUMNS,
+)
 
 HOUR_US: Final = 3_600_000_000
+QUARTER_US: Final = HOUR_US // 4
 DAY_US: Final = 24 * HOUR_US
+PAIR_DAYS: Final = 2
 BLOCK_DAYS: Final = 8
 """Days of a row of `blocks`, counted from 1970: few rows for long times, few days at the ends."""
 
@@ -25,8 +34,9 @@ ROW_SUMS: Final = (
     "coalesce(cost_nanousd, 0)",
     "coalesce(cache_saving_nanousd, 0)",
     "prompt_tokens IS NOT NULL AND cost_nanousd IS NULL",
+    "coalesce(cost_prompt_nanousd, 0)",
 )
-"""What one row adds to SUM_COLUMNS."""
+"""What one row adds to ROLLED_COLUMNS."""
 
 
 def keys_of(table: str) -> tuple[str, ...]:
@@ -36,12 +46,12 @@ def keys_of(table: str) -> tuple[str, ...]:
 
 def upsert_head(table: str) -> str:
     """Return the upsert up to its rows."""
-    return f"INSERT INTO {table} ({', '.join((*_KEYS[table], *SUM_COLUMNS, 'last_us'))}) "
+    return f"INSERT INTO {table} ({', '.join((*_KEYS[table], *ROLLED_COLUMNS, 'last_us'))}) "
 
 
 def upsert_tail(table: str) -> str:
     """Return the upsert's ending: add to what is there."""
-    added = ", ".join(f"{column} = {column} + excluded.{column}" for column in SUM_COLUMNS)
+    added = ", ".join(f"{column} = {column} + excluded.{column}" for column in ROLLED_COLUMNS)
     return (
         f" ON CONFLICT ({', '.join(_KEYS[table])}) DO UPDATE SET {added}, "
         "last_us = max(last_us, excluded.last_us)"
@@ -50,6 +60,8 @@ def upsert_tail(table: str) -> str:
 
 _KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "daily": DAILY_KEY,
+    "pairs": PAIRS_KEY,
     "blocks": BLOCKS_KEY,
     "hourly": HOURLY_KEY,
+    "quarters": QUARTERS_KEY,
 }

@@ -5,7 +5,7 @@ that repeat (models, endpoints, keys, agents) are kept once in `name` and people
 `end_user`, so that forgetting someone touches one row. Session ids repeat too little for that:
 a dictionary of them cost a third of all writing.
 
-What is kept per user (`by_user`, `daily`, `blocks`) costs a page of the file for nearly every
+What is kept per user (`by_user`, `daily`, `pairs`, `blocks`) costs a page of the file for nearly every
 row, so it is not written row by row: `tail` names the rows it lacks yet, and every few thousand
 rows they are folded in at once (`fold`). Questions about users add the tail's rows up by
 themselves, so answers are exact at any moment. In rollups 0 stands for "none", since key
@@ -14,6 +14,8 @@ rows as the ledger and made writes three times slower.
 """
 
 from typing import Final
+
+from regulars.stores.sqlite.migration_2 import MIGRATION as MIGRATION_2
 
 APPLICATION_ID: Final = 0x52454755
 """`REGU`: marks the file as ours."""
@@ -30,7 +32,10 @@ SUM_COLUMNS: Final = (
     "cache_saving_nanousd",
     "unpriced",
 )
-"""The additive columns of both rollups, in the order of `stores.base.Sums`."""
+"""The additive columns of all rollups, in the order of `stores.base.Sums`."""
+
+ROLLED_COLUMNS: Final = (*SUM_COLUMNS, "cost_prompt_nanousd")
+"""All additive columns of rollups."""
 
 DAILY_KEY: Final = (
     "account_id",
@@ -42,7 +47,16 @@ DAILY_KEY: Final = (
     "key_id",
 )
 BLOCKS_KEY: Final = ("account_id", "block", "end_user_id")
+PAIRS_KEY: Final = ("account_id", "pair", "end_user_id")
 HOURLY_KEY: Final = ("account_id", "hour", "model_id", "endpoint_id", "provider_id", "key_id")
+QUARTERS_KEY: Final = (
+    "account_id",
+    "quarter",
+    "model_id",
+    "endpoint_id",
+    "provider_id",
+    "key_id",
+)
 
 _NAME: Final = """
 CREATE TABLE name (
@@ -150,6 +164,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         _SETTING,
         f"PRAGMA application_id = {APPLICATION_ID}",
     ),
+    MIGRATION_2,
 )
 """Statements of migration 1, 2, …; append only: what has shipped never changes."""
 
