@@ -1,8 +1,8 @@
 """The roles a store can play, as protocols. A store may play just one."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import Any, Final, Literal, Protocol, runtime_checkable
 
 from regulars.model.caller import ApiKey
 from regulars.model.generation import Generation
@@ -67,19 +67,132 @@ class Correcting(Protocol):
         ...
 
 
+COMMAND_LINE: Final = "command line"
+"""Who changes keys without a key of his own."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyChange:
+    """What somebody did to a key. `actor` is a management key's hash, or COMMAND_LINE.
+
+    `details` has each field that changed: (before, after).
+    """
+
+    at_us: int
+    actor: str
+    key_hash: str
+    key_name: str
+    action: Literal["created", "changed", "deleted"]
+    details: dict[str, Any]
+
+
 class Keys(Protocol):
-    """Keeps API keys. Blocking, quick."""
+    """Keeps API keys. Blocking, quick. `by` names who changes one, for the record of changes."""
 
     def find_key(self, key_hash: str) -> ApiKey | None:
         """Return the key with this hash, disabled ones too."""
         ...
 
-    def create_key(self, key: ApiKey) -> None:
+    def create_key(self, key: ApiKey, *, by: str = COMMAND_LINE) -> None:
         """Keep a new key."""
         ...
 
     def list_keys(self) -> list[ApiKey]:
         """Return all keys, oldest first."""
+        ...
+
+    def change_key(
+        self, key_hash: str, change: Callable[[ApiKey], ApiKey], *, by: str = COMMAND_LINE
+    ) -> ApiKey | None:
+        """Let `change` make another of a key's name, terms and state; return it, None for no key.
+
+        Nobody else changes it meanwhile. What `change` raises leaves all as it was.
+        """
+        ...
+
+    def delete_key(self, key_hash: str, *, by: str = COMMAND_LINE) -> bool:
+        """Forget a key; False when there is none. Its generations stay."""
+        ...
+
+    def key_changes(self, limit: int) -> list[KeyChange]:
+        """Return what was done to keys, the newest first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Nano-USD that were spent: on all, and the part that a provider bills to a key of our own."""
+
+    nanousd: int = 0
+    byok_nanousd: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class KeySpent:
+    """What one key spent in each of its windows, and when it was last used."""
+
+    total: Spent = Spent()
+    daily: Spent = Spent()
+    weekly: Spent = Spent()
+    monthly: Spent = Spent()
+    last_us: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Begins:
+    """When the day, the week and the month began, in microseconds at whole hours."""
+
+    day_us: int
+    week_us: int
+    month_us: int
+
+
+class Spendings(Protocol):
+    """Knows what keys spent, to the last committed row. Blocking, bounded in time."""
+
+    def spent_since(self, account: str, key_hash: str, begin_us: int | None) -> Spent:
+        """Return what one key spent since a whole hour, or ever."""
+        ...
+
+    def keys_spent(
+        self, account: str, begins: Begins, *, key_hash: str | None = None
+    ) -> dict[str, KeySpent]:
+        """Return by hash what each key, or one, spent; keys that were never used are left out."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What was said in one generation; `input` is JSON, or text where it is cut."""
+
+    id: str
+    created_at_us: int
+    account: str
+    end_user: str | None
+    input: str
+    input_cut: bool
+    completion: str | None
+    reasoning: str | None
+    output_cut: bool
+
+
+class Contents(Protocol):
+    """Keeps prompts and completions, for a while. Blocking. Raises StoreError."""
+
+    def keep_contents(self, contents: Sequence[Content]) -> None:
+        """Keep some; one with a known id changes nothing."""
+        ...
+
+    def content(self, generation_id: str) -> Content | None:
+        """Return what was said in this generation, None where it was not kept, or not any more."""
+        ...
+
+    def drop_contents(self, before_us: int) -> bool:
+        """Delete some of what was said before then; True where more is left."""
+        ...
+
+    def erase_contents(self, account: str, end_user: str) -> int:
+        """Delete all that one end user said and was told; return of how many generations."""
         ...
 
 

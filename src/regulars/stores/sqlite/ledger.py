@@ -22,6 +22,7 @@ from regulars.stores.sqlite.retention import delete_some, is_due
 from regulars.stores.sqlite.rollups import add_up, upsert_head, upsert_tail
 from regulars.stores.sqlite.rows import COLUMNS, WordIds, Words, encode, words
 from regulars.stores.sqlite.schema import HOURLY_KEY, SUM_COLUMNS
+from regulars.stores.sqlite.spendings import add_byok
 
 WORDS_CACHED_MAX: Final = 20_000
 ROWS_WORDS_CACHED_MAX: Final = 5_000
@@ -240,6 +241,7 @@ class SqliteLedger:
         encoded: Sequence[tuple[Any, ...]],
     ) -> None:
         """Add the rows to `hourly`; what is kept per user gets them later."""
+        add_byok(connection, rows, encoded)
         groups = add_up(rows, encoded)
         # In key order the pages of the tree are visited once each.
         values = [(*key, *groups[key]) for key in sorted(groups)]
