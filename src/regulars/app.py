@@ -8,7 +8,7 @@ import secrets
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final, cast
 
@@ -17,11 +17,12 @@ from starlette.requests import ClientDisconnect
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from regulars import __version__
-from regulars.config.settings import Settings
+from regulars.config.settings import ContentSettings, Settings
 from regulars.delivery.runner import ReportRunner
 from regulars.gateway.relay import Relay
 from regulars.gateway.routes import endpoint_routes
 from regulars.gateway.sharing import RoutingExchange
+from regulars.gateway.spending import Spending
 from regulars.http.api import Api
 from regulars.http.asgi import App, Receive, Scope, Send
 from regulars.http.auth import Authenticator
@@ -41,6 +42,7 @@ from regulars.http.server import EdgeProtocol, edge_protocol, leave_connection
 from regulars.http.wanted import WantedReader
 from regulars.identity.pseudonym import pseudonyms
 from regulars.ledger import LedgerWriter, NoLedger
+from regulars.ledger.contents import ContentKeeper
 from regulars.model.caller import KEY_PREFIX, ApiKey, Role, key_hash, key_label
 from regulars.routing.health import Health
 from regulars.routing.overview import overview
@@ -144,7 +146,9 @@ def _build(settings: Settings) -> App:
     store = open_store(settings.store.url)
     upstream = Upstream(settings.upstream)
     recording = settings.ledger.enabled
-    writer = LedgerWriter(store, settings.ledger) if recording else NoLedger()
+    # Seeded by the system: which requests are sampled need not be secret.
+    contents = ContentKeeper(store, _content_settings(settings), random.Random().random)  # noqa: S311
+    writer = LedgerWriter(store, settings.ledger, contents=contents) if recording else NoLedger()
     planner = _planner(settings)
     others = _others(settings, planner, store) if settings.server.workers > 1 else None
     relay = Relay(
@@ -155,6 +159,8 @@ def _build(settings: Settings) -> App:
         ),
         planner=planner,
         writer=writer,
+        spending=Spending(store, recording=recording),
+        contents=contents,
         others=others,
     )
     auth = Authenticator(store, time.monotonic)
@@ -183,7 +189,9 @@ def _build(settings: Settings) -> App:
     starlette = Starlette(
         routes=[
             *api_routes(api, ready=gateway.is_ready),
-            metrics_route(api, Watched(writer, settings.catalog, lambda: relay.in_flight)),
+            metrics_route(
+                api, Watched(writer, contents, settings.catalog, lambda: relay.in_flight)
+            ),
             *routing_routes(api, planner),
             *explain_routes(api, planner, wanted, settings.server.body_limit_bytes),
             *page_routes(pages),
@@ -209,6 +217,16 @@ def _build(settings: Settings) -> App:
             await route(scope, receive, send)
 
     return app
+
+
+def _content_settings(settings: Settings) -> ContentSettings:
+    """Return what is kept and how long: no longer than rows, and nothing where they are not kept."""
+    content, keep_days = settings.content, settings.ledger.keep_days
+    return replace(
+        content,
+        enabled=content.enabled and settings.ledger.enabled,
+        keep_days=content.keep_days if keep_days is None else min(content.keep_days, keep_days),
+    )
 
 
 def report_runner(settings: Settings, store: SqliteStore) -> ReportRunner:

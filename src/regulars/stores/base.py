@@ -4,7 +4,7 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Protocol, runtime_checkable
 
-from regulars.model.caller import ApiKey
+from regulars.model.caller import ApiKey, KeyTerms, LimitReset
 from regulars.model.generation import Generation
 from regulars.reports.schema import ReportQuery, ReportResult
 from regulars.routing.sharing import Outbox, SharedLoads, SharedPlacement, SharedTrouble
@@ -126,6 +126,10 @@ class Spent:
     nanousd: int = 0
     byok_nanousd: int = 0
 
+    def counted(self, terms: KeyTerms) -> int:
+        """Return what of it counts towards a key's limit."""
+        return self.nanousd - (0 if terms.include_byok_in_limit else self.byok_nanousd)
+
 
 @dataclass(frozen=True, slots=True)
 class KeySpent:
@@ -136,6 +140,18 @@ class KeySpent:
     weekly: Spent = Spent()
     monthly: Spent = Spent()
     last_us: int | None = None
+
+    def remaining(self, terms: KeyTerms) -> int | None:
+        """Return what is left of a key's limit, in nano-USD, never below 0; None without one."""
+        if terms.limit_nanousd is None:
+            return None
+        windows = {
+            None: self.total,
+            LimitReset.DAILY: self.daily,
+            LimitReset.WEEKLY: self.weekly,
+            LimitReset.MONTHLY: self.monthly,
+        }
+        return max(0, terms.limit_nanousd - windows[terms.limit_reset].counted(terms))
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,9 @@ DELETE_MAX: Final = 100
 _COLUMNS: Final = (
     "id, created_at_us, account, end_user, input, input_cut, completion, reasoning, output_cut"
 )
-_KEEP: Final = f"INSERT INTO content ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"  # noqa: S608, E501 - our own names
+_KEEP: Final = (
+    f"INSERT INTO content ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"  # noqa: S608, E501 - our own names
+)
 _FIND: Final = f"SELECT {_COLUMNS} FROM content WHERE id = ?"  # noqa: S608 - likewise
 _DROP: Final = """
 DELETE FROM content WHERE number IN
@@ -67,16 +69,17 @@ class SqliteContents:
             found = connection.execute(_FIND, (generation_id,)).fetchone()
         if found is None:
             return None
-        id_, created_at_us, account, end_user, input_, input_cut, *output, output_cut = found
+        id_, created_at_us, account, end_user, input_, input_cut, said, reasoning, said_cut = found
         return Content(
-            id_,
-            created_at_us,
-            account,
-            end_user,
-            input_,
-            bool(input_cut),
-            *output,
-            bool(output_cut),
+            id=id_,
+            created_at_us=created_at_us,
+            account=account,
+            end_user=end_user,
+            input=input_,
+            input_cut=bool(input_cut),
+            completion=said,
+            reasoning=reasoning,
+            output_cut=bool(said_cut),
         )
 
     def drop_contents(self, before_us: int) -> bool:

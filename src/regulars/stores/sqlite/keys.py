@@ -131,7 +131,6 @@ class SqliteKeys:
                 self._connection = connect(self._path)
             yield self._connection
 
-
     @contextmanager
     def _change(self) -> Generator[sqlite3.Connection]:
         """Lend the connection inside one write transaction."""

@@ -81,5 +81,6 @@ def keys_spent(
     found: dict[str, KeySpent] = {}
     for key, *sums, last_us in connection.execute(_EACH, values):
         parts = zip(sums, billed.get(key, (0, 0, 0, 0)), strict=True)
-        found[key] = KeySpent(*(Spent(of_all, byok) for of_all, byok in parts), last_us)
+        total, daily, weekly, monthly = (Spent(of_all, byok) for of_all, byok in parts)
+        found[key] = KeySpent(total, daily, weekly, monthly, last_us)
     return found
