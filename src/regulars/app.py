@@ -43,7 +43,15 @@ from regulars.http.wanted import WantedReader
 from regulars.identity.pseudonym import pseudonyms
 from regulars.ledger import LedgerWriter, NoLedger
 from regulars.ledger.contents import ContentKeeper
-from regulars.model.caller import KEY_PREFIX, ApiKey, Role, key_hash, key_label
+from regulars.model.caller import (
+    KEY_PREFIX,
+    UNLIMITED,
+    ApiKey,
+    KeyTerms,
+    Role,
+    key_hash,
+    key_label,
+)
 from regulars.routing.health import Health
 from regulars.routing.overview import overview
 from regulars.routing.plan import Planner
@@ -116,7 +124,7 @@ def prepare(settings: Settings) -> Prepared:
         store.close()
 
 
-def new_key(name: str, role: Role) -> tuple[ApiKey, str]:
+def new_key(name: str, role: Role, terms: KeyTerms = UNLIMITED) -> tuple[ApiKey, str]:
     """Make a key: (what is kept, the secret that is shown once)."""
     secret = KEY_PREFIX + secrets.token_urlsafe(KEY_BYTES)
     key = ApiKey(
@@ -126,13 +134,17 @@ def new_key(name: str, role: Role) -> tuple[ApiKey, str]:
         role=role,
         account=ACCOUNT,
         created_at_ms=time.time_ns() // 1_000_000,
+        terms=terms,
     )
     return key, secret
 
 
 def _login_path(store: SqliteStore) -> str:
+    now_ms = time.time_ns() // 1_000_000
     managers = [
-        key for key in store.list_keys() if key.role is Role.MANAGEMENT and not key.disabled
+        key
+        for key in store.list_keys()
+        if key.role is Role.MANAGEMENT and key.why_not(now_ms) is None
     ]
     if not managers:
         return "/login"
@@ -174,7 +186,18 @@ def _build(settings: Settings) -> App:
     gateway = _Gateway(
         settings, store=store, upstream=upstream, writer=writer, relay=relay, others=others
     )
-    api = Api(auth, store, settings.catalog, lambda: datetime.now(UTC), recording=recording)
+    api = Api(
+        auth,
+        reports=store,
+        keys=store,
+        spendings=store,
+        contents=store,
+        new_key=new_key,
+        catalog=settings.catalog,
+        now=lambda: datetime.now(UTC),
+        keeps_content=_content_settings(settings).enabled,
+        recording=recording,
+    )
     pages = WebDeps(
         reports=store,
         keys=store,

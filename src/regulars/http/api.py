@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from regulars.http.auth import Authenticator
 from regulars.http.errors import error_body, error_headers
-from regulars.model.caller import ApiKey
+from regulars.model.caller import ApiKey, KeyTerms, Role
 from regulars.model.catalog import Catalog
 from regulars.model.errors import (
     CallerError,
@@ -20,8 +20,17 @@ from regulars.model.errors import (
     UnavailableError,
 )
 from regulars.reports.schema import ReportError
-from regulars.stores.base import Reports, StoreError, StoreTimeoutError
+from regulars.stores.base import (
+    Contents,
+    Keys,
+    Reports,
+    Spendings,
+    StoreError,
+    StoreTimeoutError,
+)
 
+NewKey = Callable[[str, Role, KeyTerms], tuple[ApiKey, str]]
+"""Makes a key of a name, a role and terms, and the secret that is shown once."""
 Handler = Callable[[Request, ApiKey], Awaitable[Response]]
 
 
@@ -31,8 +40,14 @@ class Api:
 
     auth: Authenticator
     reports: Reports
+    keys: Keys
+    spendings: Spendings
+    contents: Contents
+    new_key: NewKey
     catalog: Catalog
     now: Callable[[], datetime]
+    keeps_content: bool = False
+    """Whether keys may have prompts and completions kept."""
     recording: bool = True
     """Whether requests are recorded: every answer says so when they are not."""
 

@@ -28,12 +28,12 @@ class KeyFields(msgspec.Struct, forbid_unknown_fields=True):
 
     name: str | UnsetType = UNSET
     disabled: bool | UnsetType = UNSET
-    limit: Decimal | None | UnsetType = UNSET
-    limit_reset: LimitReset | None | UnsetType = UNSET
+    limit: Decimal | UnsetType | None = UNSET
+    limit_reset: LimitReset | UnsetType | None = UNSET
     include_byok_in_limit: bool | UnsetType = UNSET
-    expires_at: str | None | UnsetType = UNSET
-    creator_user_id: str | None | UnsetType = UNSET
-    workspace_id: str | None | UnsetType = UNSET
+    expires_at: str | UnsetType | None = UNSET
+    creator_user_id: str | UnsetType | None = UNSET
+    workspace_id: str | UnsetType | None = UNSET
     external: Any = UNSET
     role: Role | UnsetType = UNSET
     content_share: float | UnsetType = UNSET
@@ -125,7 +125,7 @@ def _nanousd(usd: Decimal | None) -> int | None:
     return int(usd * NANO)
 
 
-def _expires_at_ms(value: str | None | UnsetType, now_ms: int) -> int | None:
+def _expires_at_ms(value: str | UnsetType | None, now_ms: int) -> int | None:
     if value is None or isinstance(value, UnsetType):
         return None
     try:

@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 from msgspec.structs import replace as with_fields
 
+from conformance.stores.ledgers import generation
 from regulars.model.caller import ApiKey, KeyTerms, LimitReset, Role
 from regulars.model.money import Cost
 from regulars.stores.base import COMMAND_LINE, Begins, KeySpent, Spent
 from regulars.stores.sqlite import SqliteStore
-from conformance.stores.ledgers import generation
 
 HOUR_US = 3_600_000_000
 DAY_US = 24 * HOUR_US

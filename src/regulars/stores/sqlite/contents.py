@@ -21,7 +21,7 @@ _COLUMNS: Final = (
     "id, created_at_us, account, end_user, input, input_cut, completion, reasoning, output_cut"
 )
 _KEEP: Final = (
-    f"INSERT INTO content ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"  # noqa: S608, E501 - our own names
+    f"INSERT INTO content ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"  # noqa: S608 - our own names
 )
 _FIND: Final = f"SELECT {_COLUMNS} FROM content WHERE id = ?"  # noqa: S608 - likewise
 _DROP: Final = """

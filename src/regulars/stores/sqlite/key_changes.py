@@ -3,7 +3,7 @@
 import sqlite3
 import time
 from dataclasses import asdict
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 
@@ -20,11 +20,7 @@ def record(
     connection: sqlite3.Connection, old: ApiKey | None, new: ApiKey | None, *, by: str
 ) -> None:
     """Note in the open transaction that a key was made, changed or deleted."""
-    action: Literal["created", "changed", "deleted"]
-    if old is None:
-        action = "created"
-    else:
-        action = "deleted" if new is None else "changed"
+    action = "created" if old is None else "deleted" if new is None else "changed"
     key = new or old
     assert key is not None, "a change is of some key"
     connection.execute(
