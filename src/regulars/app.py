@@ -201,12 +201,16 @@ def _build(settings: Settings) -> App:
     pages = WebDeps(
         reports=store,
         keys=store,
+        spendings=store,
+        contents=store,
+        new_key=new_key,
         secret=store.secret(SECRET_OF_PAGES),
         account=ACCOUNT,
         catalog=settings.catalog,
         clock=time.time,
         version=__version__,
         routing=lambda: overview(planner, settings.catalog, time.monotonic()),
+        keeps_content=_content_settings(settings).enabled,
         recording=recording,
     )
     starlette = Starlette(

@@ -12,6 +12,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from fakes.sample_ledger import sample_catalog, sample_keys
+from regulars.app import new_key
 from regulars.model.catalog import Catalog
 from regulars.model.generation import Generation
 from regulars.routing.health import Failure, Health
@@ -39,6 +40,10 @@ def make_deps(store: SqliteStore) -> WebDeps:
     return WebDeps(
         reports=store,
         keys=store,
+        spendings=store,
+        contents=store,
+        new_key=new_key,
+        keeps_content=True,
         secret=store.secret("web"),
         account="default",
         catalog=catalog,

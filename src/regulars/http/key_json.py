@@ -4,20 +4,13 @@
 a provider bills to a key of our own at a reseller.
 """
 
-from datetime import datetime
 from typing import Any
 
-from regulars.billing.limit_window import window_begin
-from regulars.model.caller import ApiKey, LimitReset, Role
-from regulars.stores.base import Begins, KeySpent
+from regulars.model.caller import ApiKey, Role
+from regulars.stores.base import KeySpent
 from regulars.wire.views import iso_time, usd
 
 Json = dict[str, Any]
-
-
-def begins(now: datetime) -> Begins:
-    """Return when the windows began that hold `now`."""
-    return Begins(*(int(window_begin(reset, now).timestamp()) * 1_000_000 for reset in LimitReset))
 
 
 def key_json(key: ApiKey, spent: KeySpent) -> Json:

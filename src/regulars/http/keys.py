@@ -9,10 +9,10 @@ from starlette.responses import Response
 from regulars.http import query
 from regulars.http.api import Api, Handler, json_response
 from regulars.http.auth import require_management
-from regulars.http.key_json import Json, begins, key_json, own_key_json
+from regulars.http.key_json import Json, key_json, own_key_json
 from regulars.model.caller import ApiKey
 from regulars.model.errors import NotFoundError
-from regulars.stores.base import KeySpent
+from regulars.stores.base import Begins, KeySpent
 
 LIST_PARAMS: Final = frozenset({"offset", "include_disabled", "include_expired", "workspace_id"})
 PAGE_KEYS: Final = 100
@@ -50,7 +50,7 @@ def list_keys(api: Api) -> Handler:
                 and (disabled or not each.disabled)
                 and (expired or not each.is_expired(now_ms))
             ]
-            spent = api.spendings.keys_spent(key.account, begins(api.now()))
+            spent = api.spendings.keys_spent(key.account, Begins.at(api.now()))
             page = shown[offset : offset + PAGE_KEYS]
             return [key_json(each, spent.get(each.hash, _NEVER)) for each in page]
 
@@ -89,5 +89,5 @@ def unknown_key(wanted: str) -> NotFoundError:
 
 
 def _spent(api: Api, key: ApiKey) -> KeySpent:
-    found = api.spendings.keys_spent(key.account, begins(api.now()), key_hash=key.hash)
+    found = api.spendings.keys_spent(key.account, Begins.at(api.now()), key_hash=key.hash)
     return found.get(key.hash, _NEVER)

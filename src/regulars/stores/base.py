@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, Literal, Protocol, runtime_checkable
 
+from regulars.billing.limit_window import window_begin
 from regulars.model.caller import ApiKey, KeyTerms, LimitReset
 from regulars.model.generation import Generation
 from regulars.reports.schema import ReportQuery, ReportResult
@@ -161,6 +163,12 @@ class Begins:
     day_us: int
     week_us: int
     month_us: int
+
+    @classmethod
+    def at(cls, now: datetime) -> "Begins":
+        """Return those of the windows that hold `now`."""
+        begins = (window_begin(reset, now) for reset in LimitReset)
+        return cls(*(int(begin.timestamp()) * 1_000_000 for begin in begins))
 
 
 class Spendings(Protocol):

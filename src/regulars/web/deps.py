@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from regulars.model.caller import ApiKey, KeyTerms, Role
 from regulars.model.catalog import Catalog
 from regulars.routing.overview import Overview
-from regulars.stores.base import Keys, Reports
+from regulars.stores.base import Contents, Keys, Reports, Spendings
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,11 +18,16 @@ class WebDeps:
 
     reports: Reports
     keys: Keys
+    spendings: Spendings
+    contents: Contents
+    new_key: Callable[[str, Role, KeyTerms], tuple[ApiKey, str]]
     secret: bytes = field(repr=False)
     account: str
     catalog: Catalog
     clock: Callable[[], float]
     version: str
     routing: Callable[[], Overview]
+    keeps_content: bool = False
+    """Whether keys may have prompts and completions kept."""
     recording: bool = True
     """Whether requests are recorded: every page says so when they are not."""

@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute, Route
 from regulars.web.activity import activity_page, pulse
 from regulars.web.deps import WebDeps
 from regulars.web.headers import PageHeaders
+from regulars.web.keys import change_key, key_page, keys_page, make_key, switch_key
 from regulars.web.login import login, login_page, logout
 from regulars.web.routing import routing_page
 from regulars.web.site import Endpoint, guarded_json, guarded_page, open_site
@@ -37,6 +38,11 @@ def page_routes(deps: WebDeps) -> list[BaseRoute]:
         _route("/users", guarded_page(site, users_page)),
         _route("/users/{user:path}", guarded_page(site, user_page)),
         _route("/routing", guarded_page(site, routing_page)),
+        _route("/keys", guarded_page(site, keys_page)),
+        _route("/keys", guarded_page(site, make_key), method="POST"),
+        _route("/keys/{key}", guarded_page(site, key_page)),
+        _route("/keys/{key}", guarded_page(site, change_key), method="POST"),
+        _route("/keys/{key}/switch", guarded_page(site, switch_key), method="POST"),
         _route("/generations/{generation}", guarded_page(site, generation_page)),
         Route("/static/{digest}/{name}", site.assets.serve, middleware=[Middleware(PageHeaders)]),
     ]
