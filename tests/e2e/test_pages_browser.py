@@ -96,7 +96,7 @@ def test_pages_have_no_errors_no_overflow_and_all_labels(browser: Browser, site:
         "/login", "/activity", "/activity?period=90d&group=model&metric=tokens&user=ada.lovelace",
         "/activity?from=2026-02-02&to=2026-01-01", "/users?period=30d", "/users/ada.lovelace?period=7d",
         f"/generations/{ROWS[-30].id}", f"/generations/{failed.id}",
-        "/routing", "/routing?from=2026-02-02&to=2026-01-01",
+        "/keys", "/routing", "/routing?from=2026-02-02&to=2026-01-01",
     )  # fmt: skip
 
     found = [trouble for path in paths for trouble in look(page, site.url + path)]
@@ -148,6 +148,32 @@ def test_person_signs_in_looks_around_and_signs_out(browser: Browser, site: Page
 
     page.wait_for_url("**/login")
     page.context.close()
+    assert found + troubles == []
+
+
+def test_person_makes_limits_and_revokes_a_key(browser: Browser, tmp_path: Path) -> None:
+    with running_pages(tmp_path, ROWS[-40:]) as fresh:
+        page, troubles = open_page(browser, signed_in=False)
+        page.goto(f"{fresh.url}/keys")
+        page.get_by_label("Management key").fill(MANAGEMENT_SECRET)
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/keys")
+        found = look(page, page.url)
+        page.get_by_label("Name").fill("Shop")
+        page.get_by_label("Limit in USD").fill("12.5")
+        page.get_by_label("Begins anew").select_option("weekly")
+        page.get_by_role("button", name="Make the key").click()
+        expect(page.locator("pre")).to_contain_text("sk-reg-")
+
+        page.get_by_role("link", name="Shop").click()
+        found += look(page, page.url)
+        page.get_by_label("Limit in USD").fill("20")
+        page.get_by_role("button", name="Save").click()
+        expect(page.locator("dl")).to_contain_text("$20.00 weekly")
+        page.get_by_role("button", name="Revoke").click()
+        expect(page.get_by_role("button", name="Let it work again")).to_be_visible()
+        expect(page.locator(".scroll[aria-label=\"Record of changes\"]")).to_contain_text("disabled")
+        page.context.close()
     assert found + troubles == []
 
 
