@@ -17,7 +17,7 @@ from fakes.provider import Script, ScriptedProvider, error_script
 from fakes.running_gateway import MODEL, Answer, RunningGateway, running_gateway
 from regulars.config.settings import ContentSettings
 from regulars.ledger.contents import DAY_US, ContentKeeper, Transcript
-from regulars.stores.base import Content
+from regulars.stores.contents import Content
 from regulars.stores.sqlite import open_store
 
 PROMPT = "canary-prompt-ü-41af"

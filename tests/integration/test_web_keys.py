@@ -12,7 +12,8 @@ import pytest
 from fakes.pages_site import PagesSite, running_pages
 from fakes.sample_ledger import INFERENCE_SECRET, MANAGEMENT_SECRET, sample_keys, sample_rows
 from regulars.model.caller import ApiKey, LimitReset, Role, key_hash
-from regulars.stores.base import Content, Filter
+from regulars.stores.base import Filter
+from regulars.stores.contents import Content
 from regulars.web.tokens import SESSION, form_token, sign
 
 MANAGER, APP = sample_keys()

@@ -22,7 +22,8 @@ from regulars.model.caller import KeyTerms
 from regulars.model.errors import PaymentRequiredError, UnavailableError
 from regulars.model.generation import Generation
 from regulars.model.money import usd_text
-from regulars.stores.base import Spendings, Spent, StoreError
+from regulars.stores.base import StoreError
+from regulars.stores.spendings import Spendings, Spent
 
 REREAD_S: Final = 5.0
 REREAD_SHARE: Final = 50

@@ -20,14 +20,9 @@ from regulars.model.errors import (
     UnavailableError,
 )
 from regulars.reports.schema import ReportError
-from regulars.stores.base import (
-    Contents,
-    Keys,
-    Reports,
-    Spendings,
-    StoreError,
-    StoreTimeoutError,
-)
+from regulars.stores.base import Keys, Reports, StoreError, StoreTimeoutError
+from regulars.stores.contents import Contents
+from regulars.stores.spendings import Spendings
 
 NewKey = Callable[[str, Role, KeyTerms], tuple[ApiKey, str]]
 """Makes a key of a name, a role and terms, and the secret that is shown once."""

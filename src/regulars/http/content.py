@@ -13,7 +13,7 @@ from regulars.http.generations import ID_PARAMS, own_generation
 from regulars.model.caller import ApiKey
 from regulars.model.errors import NotFoundError
 from regulars.model.generation import Generation, Outcome
-from regulars.stores.base import Content
+from regulars.stores.contents import Content
 
 Json = dict[str, Any]
 

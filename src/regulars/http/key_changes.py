@@ -14,7 +14,7 @@ from regulars.http.key_json import Json, key_json
 from regulars.http.keys import one_key_json, unknown_key
 from regulars.model.caller import ApiKey
 from regulars.model.errors import CallerError, ConflictError
-from regulars.stores.base import KeySpent
+from regulars.stores.spendings import KeySpent
 from regulars.wire.key_fields import KeyFields, changed, new_terms, read_fields
 
 BODY_BYTES_MAX: Final = 16_384

@@ -7,7 +7,7 @@ a provider bills to a key of our own at a reseller.
 from typing import Any
 
 from regulars.model.caller import ApiKey, Role
-from regulars.stores.base import KeySpent
+from regulars.stores.spendings import KeySpent
 from regulars.wire.views import iso_time, usd
 
 Json = dict[str, Any]

@@ -12,7 +12,7 @@ from regulars.http.auth import require_management
 from regulars.http.key_json import Json, key_json, own_key_json
 from regulars.model.caller import ApiKey
 from regulars.model.errors import NotFoundError
-from regulars.stores.base import Begins, KeySpent
+from regulars.stores.spendings import Begins, KeySpent
 
 LIST_PARAMS: Final = frozenset({"offset", "include_disabled", "include_expired", "workspace_id"})
 PAGE_KEYS: Final = 100

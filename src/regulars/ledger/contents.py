@@ -15,7 +15,8 @@ from msgspec import Raw
 
 from regulars.config.settings import ContentSettings
 from regulars.model.generation import Generation
-from regulars.stores.base import Content, Contents, StoreError
+from regulars.stores.base import StoreError
+from regulars.stores.contents import Content, Contents
 from regulars.wire.said import Said, said_in_frames, said_whole
 
 STORE_MAX: Final = 16

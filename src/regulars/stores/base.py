@@ -2,11 +2,9 @@
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final, Literal, Protocol, runtime_checkable
 
-from regulars.billing.limit_window import window_begin
-from regulars.model.caller import ApiKey, KeyTerms, LimitReset
+from regulars.model.caller import ApiKey
 from regulars.model.generation import Generation
 from regulars.reports.schema import ReportQuery, ReportResult
 from regulars.routing.sharing import Outbox, SharedLoads, SharedPlacement, SharedTrouble
@@ -116,107 +114,8 @@ class Keys(Protocol):
         """Forget a key; False when there is none. Its generations stay."""
         ...
 
-    def key_changes(self, limit: int) -> list[KeyChange]:
-        """Return what was done to keys, the newest first."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Spent:
-    """Nano-USD that were spent: on all, and the part that a provider bills to a key of our own."""
-
-    nanousd: int = 0
-    byok_nanousd: int = 0
-
-    def counted(self, terms: KeyTerms) -> int:
-        """Return what of it counts towards a key's limit."""
-        return self.nanousd - (0 if terms.include_byok_in_limit else self.byok_nanousd)
-
-
-@dataclass(frozen=True, slots=True)
-class KeySpent:
-    """What one key spent in each of its windows, and when it was last used."""
-
-    total: Spent = Spent()
-    daily: Spent = Spent()
-    weekly: Spent = Spent()
-    monthly: Spent = Spent()
-    last_us: int | None = None
-
-    def remaining(self, terms: KeyTerms) -> int | None:
-        """Return what is left of a key's limit, in nano-USD, never below 0; None without one."""
-        if terms.limit_nanousd is None:
-            return None
-        windows = {
-            None: self.total,
-            LimitReset.DAILY: self.daily,
-            LimitReset.WEEKLY: self.weekly,
-            LimitReset.MONTHLY: self.monthly,
-        }
-        return max(0, terms.limit_nanousd - windows[terms.limit_reset].counted(terms))
-
-
-@dataclass(frozen=True, slots=True)
-class Begins:
-    """When the day, the week and the month began, in microseconds at whole hours."""
-
-    day_us: int
-    week_us: int
-    month_us: int
-
-    @classmethod
-    def at(cls, now: datetime) -> "Begins":
-        """Return those of the windows that hold `now`."""
-        begins = (window_begin(reset, now) for reset in LimitReset)
-        return cls(*(int(begin.timestamp()) * 1_000_000 for begin in begins))
-
-
-class Spendings(Protocol):
-    """Knows what keys spent, to the last committed row. Blocking, bounded in time."""
-
-    def spent_since(self, account: str, key_hash: str, begin_us: int | None) -> Spent:
-        """Return what one key spent since a whole hour, or ever."""
-        ...
-
-    def keys_spent(
-        self, account: str, begins: Begins, *, key_hash: str | None = None
-    ) -> dict[str, KeySpent]:
-        """Return by hash what each key, or one, spent; keys that were never used are left out."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """What was said in one generation; `input` is JSON, or text where it is cut."""
-
-    id: str
-    created_at_us: int
-    account: str
-    end_user: str | None
-    input: str
-    input_cut: bool
-    completion: str | None
-    reasoning: str | None
-    output_cut: bool
-
-
-class Contents(Protocol):
-    """Keeps prompts and completions, for a while. Blocking. Raises StoreError."""
-
-    def keep_contents(self, contents: Sequence[Content]) -> None:
-        """Keep some; one with a known id changes nothing."""
-        ...
-
-    def content(self, generation_id: str) -> Content | None:
-        """Return what was said in this generation, None where it was not kept, or not any more."""
-        ...
-
-    def drop_contents(self, before_us: int) -> bool:
-        """Delete some of what was said before then; True where more is left."""
-        ...
-
-    def erase_contents(self, account: str, end_user: str) -> int:
-        """Delete all that one end user said and was told; return of how many generations."""
+    def key_changes(self, limit: int, *, key_hash: str | None = None) -> list[KeyChange]:
+        """Return what was done to keys, or to one, the newest first."""
         ...
 
 

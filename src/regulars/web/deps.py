@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from regulars.model.caller import ApiKey, KeyTerms, Role
 from regulars.model.catalog import Catalog
 from regulars.routing.overview import Overview
-from regulars.stores.base import Contents, Keys, Reports, Spendings
+from regulars.stores.base import Keys, Reports
+from regulars.stores.contents import Contents
+from regulars.stores.spendings import Spendings
 
 
 @dataclass(frozen=True, slots=True)

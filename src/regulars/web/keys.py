@@ -8,9 +8,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from regulars.model.caller import ApiKey, LimitReset, Role
+from regulars.model.caller import ApiKey, LimitReset
 from regulars.model.errors import CallerError
-from regulars.stores.base import COMMAND_LINE, Begins, KeyChange, KeySpent
+from regulars.stores.base import COMMAND_LINE, KeyChange
+from regulars.stores.spendings import Begins, KeySpent
 from regulars.web.access import Viewer
 from regulars.web.forms import is_of_session, read_form
 from regulars.web.key_forms import new_key_fields, rule_fields
@@ -25,6 +26,9 @@ KEYS_MAX: Final = 500
 CHANGES_SHOWN: Final = 30
 _STALE: Final = "This form is not of your session. Open the page again and send it from there."
 _OWN: Final = "You are signed in with this key. Sign in with another management key to change whether it works."
+
+Names = dict[str, str]
+"""Of keys, by hash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +102,13 @@ async def switch_key(site: Site, request: Request, viewer: Viewer) -> Response:
 async def _keys(
     site: Site, viewer: Viewer, *, made: Shown | None = None, problem: str = ""
 ) -> Response:
-    rows, changes = await run_in_threadpool(_read_keys, site)
+    rows, changes, names = await run_in_threadpool(_read_keys, site)
     return site.page(
         "keys.html",
         viewer=viewer,
         status=400 if problem else 200,
         rows=rows,
-        changes=_told(changes, rows),
+        changes=_told(changes, names),
         resets=list(LimitReset),
         keeps_content=site.deps.keeps_content,
         made=made,
@@ -113,16 +117,16 @@ async def _keys(
 
 
 async def _key(site: Site, viewer: Viewer, wanted: str, *, problem: str = "") -> Response:
-    rows, changes = await run_in_threadpool(_read_keys, site)
-    row = next((each for each in rows if each.key.hash == wanted), None)
-    if row is None:
+    found = await run_in_threadpool(_read_key, site, wanted)
+    if found is None:
         return site.missing(viewer)
+    row, changes, names = found
     return site.page(
         "key.html",
         viewer=viewer,
         status=400 if problem else 200,
         row=row,
-        changes=[each for each in _told(changes, rows) if each["change"].key_hash == wanted],
+        changes=_told(changes, names),
         resets=list(LimitReset),
         keeps_content=site.deps.keeps_content,
         is_own=wanted == viewer.key.hash,
@@ -145,12 +149,23 @@ async def _change(site: Site, viewer: Viewer, wanted: str, asked: KeyFields) -> 
     return RedirectResponse(f"{PATH}/{wanted}", status_code=303)
 
 
-def _read_keys(site: Site) -> tuple[list[KeyRow], list[KeyChange]]:
+def _read_keys(site: Site) -> tuple[list[KeyRow], list[KeyChange], Names]:
     deps, now = site.deps, moment(site.now_us)
     spent = deps.spendings.keys_spent(deps.account, Begins.at(now))
     keys = [key for key in deps.keys.list_keys() if key.account == deps.account]
     rows = [_row(key, spent.get(key.hash, KeySpent()), now) for key in keys[::-1][:KEYS_MAX]]
-    return rows, deps.keys.key_changes(CHANGES_SHOWN)
+    return rows, deps.keys.key_changes(CHANGES_SHOWN), {key.hash: key.name for key in keys}
+
+
+def _read_key(site: Site, wanted: str) -> tuple[KeyRow, list[KeyChange], Names] | None:
+    deps, now = site.deps, moment(site.now_us)
+    key = deps.keys.find_key(wanted)
+    if key is None or key.account != deps.account:
+        return None
+    spent = deps.spendings.keys_spent(deps.account, Begins.at(now), key_hash=wanted)
+    changes = deps.keys.key_changes(CHANGES_SHOWN, key_hash=wanted)
+    names = {key.hash: key.name for key in deps.keys.list_keys()}
+    return _row(key, spent.get(wanted, KeySpent()), now), changes, names
 
 
 def _row(key: ApiKey, spent: KeySpent, now: datetime) -> KeyRow:
@@ -160,8 +175,7 @@ def _row(key: ApiKey, spent: KeySpent, now: datetime) -> KeyRow:
     return KeyRow(key, spent, spent.remaining(key.terms), state)
 
 
-def _told(changes: list[KeyChange], rows: list[KeyRow]) -> list[dict[str, Any]]:
-    names = {row.key.hash: row.key.name for row in rows if row.key.role is Role.MANAGEMENT}
+def _told(changes: list[KeyChange], names: Names) -> list[dict[str, Any]]:
     return [
         {
             "change": change,

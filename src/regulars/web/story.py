@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from regulars.model.generation import Attempt, Generation
 from regulars.model.tokens import Usage
-from regulars.stores.base import Content
+from regulars.stores.contents import Content
 from regulars.web.access import Viewer
 from regulars.web.charts import Span, waterfall
 from regulars.web.names import key_name

@@ -8,7 +8,8 @@ from msgspec.structs import replace as with_fields
 from conformance.stores.ledgers import generation
 from regulars.model.caller import ApiKey, KeyTerms, LimitReset, Role
 from regulars.model.money import Cost
-from regulars.stores.base import COMMAND_LINE, Begins, KeySpent, Spent
+from regulars.stores.base import COMMAND_LINE
+from regulars.stores.spendings import Begins, KeySpent, Spent
 from regulars.stores.sqlite import SqliteStore
 
 HOUR_US = 3_600_000_000
@@ -69,6 +70,7 @@ def test_a_deleted_key_is_gone_and_its_end_recorded(store: SqliteStore) -> None:
     assert store.delete_key(KEY.hash, by="cd" * 32)
     assert not store.delete_key(KEY.hash)
 
+    assert store.key_changes(9, key_hash="cd" * 32) == []
     assert store.list_keys() == []
     assert [change.action for change in store.key_changes(1)] == ["deleted"]
 

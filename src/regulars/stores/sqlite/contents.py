@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from regulars.stores.base import Content
+from regulars.stores.contents import Content
 from regulars.stores.sqlite.connect import connect, store_errors
 
 DELETE_MAX: Final = 100
@@ -31,7 +31,7 @@ DELETE FROM content WHERE number IN
 
 
 class SqliteContents:
-    """Plays `stores.base.Contents`; any thread may ask."""
+    """Plays `stores.contents.Contents`; any thread may ask."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -39,7 +39,7 @@ class SqliteContents:
         self._connection: sqlite3.Connection | None = None
 
     def keep_contents(self, contents: Sequence[Content]) -> None:
-        """See `stores.base.Contents`."""
+        """See `stores.contents.Contents`."""
         values = [
             (
                 one.id,
@@ -64,7 +64,7 @@ class SqliteContents:
             connection.execute("COMMIT")
 
     def content(self, generation_id: str) -> Content | None:
-        """See `stores.base.Contents`."""
+        """See `stores.contents.Contents`."""
         with self._use() as connection:
             found = connection.execute(_FIND, (generation_id,)).fetchone()
         if found is None:
@@ -83,7 +83,7 @@ class SqliteContents:
         )
 
     def drop_contents(self, before_us: int) -> bool:
-        """See `stores.base.Contents`."""
+        """See `stores.contents.Contents`."""
         with self._use() as connection:
             oldest = "SELECT 1 FROM content WHERE created_at_us < ? LIMIT 1"
             if connection.execute(oldest, (before_us,)).fetchone() is None:
@@ -91,7 +91,7 @@ class SqliteContents:
             return connection.execute(_DROP, (before_us, DELETE_MAX)).rowcount == DELETE_MAX
 
     def erase_contents(self, account: str, end_user: str) -> int:
-        """See `stores.base.Contents`."""
+        """See `stores.contents.Contents`."""
         with self._use() as connection:
             query = "DELETE FROM content WHERE end_user = ? AND account = ?"
             return connection.execute(query, (end_user, account)).rowcount

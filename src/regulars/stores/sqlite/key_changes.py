@@ -40,12 +40,17 @@ def record(
     )
 
 
-def newest(connection: sqlite3.Connection, limit: int) -> list[KeyChange]:
-    """Return changes, the newest first."""
-    query = f"SELECT {_COLUMNS} FROM key_change ORDER BY id DESC LIMIT ?"  # noqa: S608 - our own
+def newest(connection: sqlite3.Connection, limit: int, key_hash: str | None) -> list[KeyChange]:
+    """Return changes, of all keys or one, the newest first."""
+    query = (
+        f"SELECT {_COLUMNS} FROM key_change WHERE ?1 IS NULL OR key_hash = ?1 "  # noqa: S608 - our own
+        "ORDER BY id DESC LIMIT ?2"
+    )
     return [
         KeyChange(at_us, actor, key_hash, name, action, msgspec.json.decode(details))
-        for at_us, actor, key_hash, name, action, details in connection.execute(query, (limit,))
+        for at_us, actor, key_hash, name, action, details in connection.execute(
+            query, (key_hash, limit)
+        )
     ]
 
 

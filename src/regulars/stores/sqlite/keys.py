@@ -98,10 +98,10 @@ class SqliteKeys:
             key_changes.record(connection, old, None, by=by)
         return True
 
-    def key_changes(self, limit: int) -> list[KeyChange]:
+    def key_changes(self, limit: int, *, key_hash: str | None = None) -> list[KeyChange]:
         """See `stores.base.Keys`."""
         with self._use() as connection:
-            return key_changes.newest(connection, limit)
+            return key_changes.newest(connection, limit, key_hash)
 
     def secret(self, name: str) -> bytes:
         """Return the store's secret of this name, the same for ever; made at the first call."""

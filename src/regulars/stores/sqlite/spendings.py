@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from regulars.model.generation import Generation
-from regulars.stores.base import Begins, KeySpent, Spent
+from regulars.stores.spendings import Begins, KeySpent, Spent
 from regulars.stores.sqlite.rollups import HOUR_US
 from regulars.stores.sqlite.rows import COLUMNS
 

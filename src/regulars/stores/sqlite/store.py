@@ -10,21 +10,19 @@ from regulars.reports.schema import ReportQuery, ReportResult
 from regulars.stores.base import (
     COMMAND_LINE,
     ActivityRow,
-    Begins,
-    Content,
     Difference,
     Filter,
     GroupBy,
     KeyChange,
-    KeySpent,
     SeriesPoint,
-    Spent,
     Step,
     StoreError,
     Sums,
     Unpriced,
     UserRow,
 )
+from regulars.stores.contents import Content
+from regulars.stores.spendings import Begins, KeySpent, Spent
 from regulars.stores.sqlite.backup import backup
 from regulars.stores.sqlite.connect import create_file
 from regulars.stores.sqlite.contents import SqliteContents
@@ -119,36 +117,36 @@ class SqliteStore:
         """See `stores.base.Keys`."""
         return self._keys.delete_key(key_hash, by=by)
 
-    def key_changes(self, limit: int) -> list[KeyChange]:
+    def key_changes(self, limit: int, *, key_hash: str | None = None) -> list[KeyChange]:
         """See `stores.base.Keys`."""
-        return self._keys.key_changes(limit)
+        return self._keys.key_changes(limit, key_hash=key_hash)
 
     def spent_since(self, account: str, key_hash: str, begin_us: int | None) -> Spent:
-        """See `stores.base.Spendings`."""
+        """See `stores.spendings.Spendings`."""
         with self._readers.snapshot() as connection:
             return spent_since(connection, account, key_hash, begin_us)
 
     def keys_spent(
         self, account: str, begins: Begins, *, key_hash: str | None = None
     ) -> dict[str, KeySpent]:
-        """See `stores.base.Spendings`."""
+        """See `stores.spendings.Spendings`."""
         with self._readers.snapshot() as connection:
             return keys_spent(connection, account, begins, key_hash)
 
     def keep_contents(self, contents: Sequence[Content]) -> None:
-        """See `stores.base.Contents`."""
+        """See `stores.contents.Contents`."""
         self._contents.keep_contents(contents)
 
     def content(self, generation_id: str) -> Content | None:
-        """See `stores.base.Contents`."""
+        """See `stores.contents.Contents`."""
         return self._contents.content(generation_id)
 
     def drop_contents(self, before_us: int) -> bool:
-        """See `stores.base.Contents`."""
+        """See `stores.contents.Contents`."""
         return self._contents.drop_contents(before_us)
 
     def erase_contents(self, account: str, end_user: str) -> int:
-        """See `stores.base.Contents`."""
+        """See `stores.contents.Contents`."""
         return self._contents.erase_contents(account, end_user)
 
     def secret(self, name: str) -> bytes:
