@@ -23,18 +23,21 @@ SELECT
     (SELECT ifnull(sum(nanousd), 0) FROM byok
      WHERE {_OF_ACCOUNT} AND hour >= :hour AND key_id = (SELECT id FROM name WHERE text = :key))
 """
-_WINDOWS: Final = """
-sum({0}), sum(iif(hour >= :day, {0}, 0)), sum(iif(hour >= :week, {0}, 0)),
-sum(iif(hour >= :month, {0}, 0))
+_EVER: Final = """
+SELECT (SELECT text FROM name WHERE name.id = key_id), sum({0}), {1} FROM {2} WHERE {3} GROUP BY key_id
 """
-_EACH: Final = f"""
-SELECT (SELECT text FROM name WHERE name.id = key_id), {_WINDOWS.format("cost_nanousd")},
-max(last_us) FROM hourly WHERE {_OF_ACCOUNT} AND (:key IS NULL OR {_OF_KEY}) GROUP BY key_id
+# Apart from all time: grouping sorts, so the fewer columns of old hours the better.
+_LATELY: Final = """
+SELECT (SELECT text FROM name WHERE name.id = key_id),
+sum(iif(hour >= :day, {0}, 0)), sum(iif(hour >= :week, {0}, 0)), sum(iif(hour >= :month, {0}, 0))
+FROM {1} WHERE {2} AND hour >= min(:week, :month) GROUP BY key_id
 """
-_EACH_BYOK: Final = f"""
-SELECT (SELECT text FROM name WHERE name.id = key_id), {_WINDOWS.format("nanousd")}
-FROM byok WHERE {_OF_ACCOUNT} AND (:key IS NULL OR {_OF_KEY}) GROUP BY key_id
-"""
+_ASKED: Final = f"{_OF_ACCOUNT} AND (:key IS NULL OR {_OF_KEY})"
+_COST_EVER: Final = _EVER.format("cost_nanousd", "max(last_us)", "hourly", _ASKED)
+_BYOK_EVER: Final = _EVER.format("nanousd", "0", "byok", _ASKED)
+_COST_LATELY: Final = _LATELY.format("cost_nanousd", "hourly", _ASKED)
+_BYOK_LATELY: Final = _LATELY.format("nanousd", "byok", _ASKED)
+_NOTHING: Final = (0, 0, 0)
 _ADD_BYOK: Final = """
 INSERT INTO byok (key_id, hour, account_id, nanousd) VALUES (?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET nanousd = nanousd + excluded.nanousd
@@ -79,10 +82,20 @@ def keys_spent(
         "week": begins.week_us // HOUR_US,
         "month": begins.month_us // HOUR_US,
     }
-    billed = {row[0]: row[1:] for row in connection.execute(_EACH_BYOK, values)}
+
+    def rows(query: str) -> dict[str, tuple[int, ...]]:
+        return {key: tuple(sums) for key, *sums in connection.execute(query, values)}
+
+    byok_ever, lately, byok_lately = rows(_BYOK_EVER), rows(_COST_LATELY), rows(_BYOK_LATELY)
     found: dict[str, KeySpent] = {}
-    for key, *sums, last_us in connection.execute(_EACH, values):
-        parts = zip(sums, billed.get(key, (0, 0, 0, 0)), strict=True)
-        total, daily, weekly, monthly = (Spent(of_all, byok) for of_all, byok in parts)
-        found[key] = KeySpent(total, daily, weekly, monthly, last_us)
+    for key, (total, last_us) in rows(_COST_EVER).items():
+        day, week, month = lately.get(key, _NOTHING)
+        byok_day, byok_week, byok_month = byok_lately.get(key, _NOTHING)
+        found[key] = KeySpent(
+            total=Spent(total, byok_ever.get(key, _NOTHING)[0]),
+            daily=Spent(day, byok_day),
+            weekly=Spent(week, byok_week),
+            monthly=Spent(month, byok_month),
+            last_us=last_us,
+        )
     return found
