@@ -6,48 +6,40 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from regulars.gateway.client import ClientGoneError
 from regulars.http.asgi import Receive
+from regulars.http.server import EdgeProtocol
 from regulars.model.errors import CallerError, PayloadTooLargeError, UnsupportedMediaError
 
+_Headers = Mapping[bytes, bytes]
 
-async def read_body(
-    receive: Receive,
-    headers: Mapping[bytes, bytes],
-    limit_bytes: int,
-    cycle: RequestResponseCycle | None = None,
+
+async def take_body(
+    connection: EdgeProtocol, cycle: RequestResponseCycle, headers: _Headers, limit_bytes: int
 ) -> bytes:
-    """Return the whole body. How long it may take is `http/server.py`'s business.
+    """Return the whole body from where it lies: no ASGI message is made of it.
 
-    `cycle` is uvicorn's state of the request, by which a body that is all here is taken at once.
+    How long it may take is `http/server.py`'s business.
 
     Raises:
         PayloadTooLargeError: over the limit, told as early as the headers show it.
         UnsupportedMediaError: a compressed body.
         ClientGoneError: the client left before it was whole.
     """
-    encoding = headers.get(b"content-encoding")
-    if encoding is not None and encoding.strip().lower() != b"identity":
-        raise UnsupportedMediaError(
-            f"content-encoding: {encoding.decode('latin-1')[:40]!r} is not read here; "
-            "send the body uncompressed"
-        )
-    length = headers.get(b"content-length")
-    if length is not None and (not length.isdigit() or int(length) > limit_bytes):
+    _check_head(headers, limit_bytes)
+    if cycle.more_body:
+        await connection.collect_body(cycle)
+    if cycle.disconnected:
+        raise ClientGoneError
+    if len(cycle.body) > limit_bytes:
         raise _too_large(limit_bytes)
-    if cycle is not None and not cycle.more_body and not cycle.disconnected:
-        # All here already, as it is with nearly every request: no message is made of it.
-        body = bytes(cycle.body)
-        cycle.body = bytearray()
-        cycle.flow.resume_reading()
-        if len(body) > limit_bytes:
-            raise _too_large(limit_bytes)
-    else:
-        body = await _receive(receive, limit_bytes)
-    if not body:
-        raise CallerError('body: is empty; send {"model": …, "messages": […]}')
-    return body
+    body = bytes(cycle.body)
+    cycle.body = bytearray()
+    connection.flow.resume_reading()
+    return _some(body)
 
 
-async def _receive(receive: Receive, limit_bytes: int) -> bytes:
+async def read_body(receive: Receive, headers: _Headers, limit_bytes: int) -> bytes:
+    """Return the whole body from ASGI messages; raises as `take_body` does."""
+    _check_head(headers, limit_bytes)
     pieces: list[bytes] = []
     size = 0
     while True:
@@ -58,10 +50,27 @@ async def _receive(receive: Receive, limit_bytes: int) -> bytes:
         size += len(piece)
         if size > limit_bytes:
             raise _too_large(limit_bytes)
-        if not message["more_body"]:
-            break
         pieces.append(piece)
-    return b"".join((*pieces, piece)) if pieces else piece
+        if not message["more_body"]:
+            return _some(b"".join(pieces))
+
+
+def _check_head(headers: _Headers, limit_bytes: int) -> None:
+    encoding = headers.get(b"content-encoding")
+    if encoding is not None and encoding.strip().lower() != b"identity":
+        raise UnsupportedMediaError(
+            f"content-encoding: {encoding.decode('latin-1')[:40]!r} is not read here; "
+            "send the body uncompressed"
+        )
+    length = headers.get(b"content-length")
+    if length is not None and (not length.isdigit() or int(length) > limit_bytes):
+        raise _too_large(limit_bytes)
+
+
+def _some(body: bytes) -> bytes:
+    if not body:
+        raise CallerError('body: is empty; send {"model": …, "messages": […]}')
+    return body
 
 
 def _too_large(limit_bytes: int) -> PayloadTooLargeError:

@@ -13,7 +13,7 @@ from regulars.gateway.client import ClientGoneError
 from regulars.gateway.relay import Call, Relay
 from regulars.http.asgi import Receive, Scope, Send
 from regulars.http.auth import Authenticator, require_inference
-from regulars.http.body import read_body
+from regulars.http.body import take_body
 from regulars.http.errors import send_error
 from regulars.http.reply import Reply
 from regulars.http.server import CONNECTION, CYCLE
@@ -45,7 +45,7 @@ class ChatRoute:
         # Seeded by the system in each process. Ids need to differ, not to be secret.
         self._random_bits = random.Random().getrandbits  # noqa: S311
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """Serve one request; every error becomes OpenRouter's error object."""
         at_s, created_at_us = time.monotonic(), time.time_ns() // 1000
         chosen_id = generation_id(created_at_us, self._random_bits(GENERATION_RANDOM_BITS))
@@ -60,7 +60,7 @@ class ChatRoute:
             require_inference(key)
             self._relay.admit(key.hash)
             try:
-                body = await read_body(receive, headers, self._body_limit_bytes, cycle)
+                body = await take_body(connection, cycle, headers, self._body_limit_bytes)
                 call = self._call(arrival, key, parse_chat(body), headers)
                 await self._relay.chat(call, Reply(connection, cycle))
             finally:

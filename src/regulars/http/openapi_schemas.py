@@ -98,6 +98,8 @@ _GENERATION: Final = fields(
             "response_cache_source_id",
             "error",
             "usage_source",
+            "price",
+            "price_version",
         ),
         MAYBE_TEXT,
     )
@@ -138,6 +140,7 @@ _GENERATION: Final = fields(
         "outcome": {"enum": ["completed", "failed", "cancelled", "refused", "interrupted"]},
         "status": COUNT,
         "price_status": {"enum": ["priced", "unknown"]},
+        "cost_source": {"enum": ["computed", "estimated", "reported", "insured", None]},
     }
 )
 

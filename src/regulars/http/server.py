@@ -9,7 +9,11 @@ from collections.abc import Callable, MutableMapping
 from typing import Any, Final
 
 from typing_extensions import override
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 from regulars.config.settings import ServerSettings
 from regulars.http.errors import error_body
@@ -35,6 +39,7 @@ FRAMING_BYTES_MAX: Final = 1_048_576
 PIPELINED_MAX: Final = 1000
 """Requests of one connection that wait for earlier ones; beyond it the connection is cut."""
 
+_CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _Loop = asyncio.AbstractEventLoop
 
 
@@ -56,6 +61,7 @@ class EdgeProtocol(HttpToolsProtocol):
         self._in_head = True
         self._in_body = False
         self._refused = False
+        self._collects = False
         self._arrival: asyncio.TimerHandle | None = None
         self._stall: asyncio.TimerHandle | None = None
         self._idle_since: float | None = None
@@ -141,8 +147,35 @@ class EdgeProtocol(HttpToolsProtocol):
     @override
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)
-        if not self._refused:
+        if self._refused:
+            return
+        if not self._collects:
             super().on_body(body)
+            return
+        self.cycle.body += body
+        if self._body_bytes > self.settings.body_limit_bytes:
+            self.cycle.message_event.set()
+
+    async def collect_body(self, cycle: RequestResponseCycle) -> None:
+        """Wait until all of a request's body lies in `cycle.body`, it is too large, or he is gone.
+
+        For whoever wants it whole: uvicorn wakes its reader and copies at every 64 KiB.
+        """
+        if cycle.waiting_for_100_continue and not self.transport.is_closing():
+            cycle.waiting_for_100_continue = False
+            self.transport.write(_CONTINUE)
+        self._collects = True
+        try:
+            self.flow.resume_reading()
+            while (
+                cycle.more_body
+                and not cycle.disconnected
+                and len(cycle.body) <= self.settings.body_limit_bytes
+            ):
+                cycle.message_event.clear()
+                await cycle.message_event.wait()
+        finally:
+            self._collects = False
 
     @override
     def on_message_complete(self) -> None:

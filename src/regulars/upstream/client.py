@@ -25,6 +25,7 @@ class Upstream:
     def __init__(self, limits: UpstreamSettings, tls: ssl.SSLContext | None = None) -> None:
         self._limits = limits
         self._tls = tls
+        self._loop: asyncio.AbstractEventLoop | None = None
         # What one provider is allowed, another at the same origin is not.
         self._pools: dict[tuple[Origin, bool], Pool] = {}
 
@@ -67,7 +68,9 @@ class Upstream:
             UpstreamBusyError: the origin already has as many connections as it may.
             UpstreamConnectError: no connection could be made.
         """
-        loop = asyncio.get_running_loop()
+        loop = self._loop
+        if loop is None:  # asked once: each time is a system call (getpid) in CPython 3.11
+            loop = self._loop = asyncio.get_running_loop()
         now = loop.time()
         connection = route.pool.take(now)
         if connection is None:

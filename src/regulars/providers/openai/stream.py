@@ -140,7 +140,7 @@ class StreamReader:
             text = piece[len(mould.before) : len(piece) - len(mould.after)]
             if _QUOTE not in text and _LF not in text:
                 self.chunks += 1
-                return b"%b%b%b" % (mould.new_before, text, mould.new_after)
+                return mould.new_before + text + mould.new_after
         if self.started and not self._cutter.rest and self._is_plain(piece):
             return piece.replace(self._id_old, self._id_new).replace(
                 self._model_old, self._model_new
