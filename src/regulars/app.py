@@ -8,7 +8,7 @@ import secrets
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final, cast
 
@@ -17,11 +17,12 @@ from starlette.requests import ClientDisconnect
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from regulars import __version__
-from regulars.config.settings import Settings
+from regulars.config.settings import ContentSettings, Settings
 from regulars.delivery.runner import ReportRunner
 from regulars.gateway.relay import Relay
 from regulars.gateway.routes import endpoint_routes
 from regulars.gateway.sharing import RoutingExchange
+from regulars.gateway.spending import Spending
 from regulars.http.api import Api
 from regulars.http.asgi import App, Receive, Scope, Send
 from regulars.http.auth import Authenticator
@@ -42,7 +43,16 @@ from regulars.http.server import EdgeProtocol, edge_protocol, leave_connection
 from regulars.http.wanted import WantedReader
 from regulars.identity.pseudonym import pseudonyms
 from regulars.ledger import LedgerWriter, NoLedger
-from regulars.model.caller import KEY_PREFIX, ApiKey, Role, key_hash, key_label
+from regulars.ledger.contents import ContentKeeper
+from regulars.model.caller import (
+    KEY_PREFIX,
+    UNLIMITED,
+    ApiKey,
+    KeyTerms,
+    Role,
+    key_hash,
+    key_label,
+)
 from regulars.routing.health import Health
 from regulars.routing.overview import overview
 from regulars.routing.plan import Planner
@@ -115,7 +125,7 @@ def prepare(settings: Settings) -> Prepared:
         store.close()
 
 
-def new_key(name: str, role: Role) -> tuple[ApiKey, str]:
+def new_key(name: str, role: Role, terms: KeyTerms = UNLIMITED) -> tuple[ApiKey, str]:
     """Make a key: (what is kept, the secret that is shown once)."""
     secret = KEY_PREFIX + secrets.token_urlsafe(KEY_BYTES)
     key = ApiKey(
@@ -125,13 +135,17 @@ def new_key(name: str, role: Role) -> tuple[ApiKey, str]:
         role=role,
         account=ACCOUNT,
         created_at_ms=time.time_ns() // 1_000_000,
+        terms=terms,
     )
     return key, secret
 
 
 def _login_path(store: SqliteStore) -> str:
+    now_ms = time.time_ns() // 1_000_000
     managers = [
-        key for key in store.list_keys() if key.role is Role.MANAGEMENT and not key.disabled
+        key
+        for key in store.list_keys()
+        if key.role is Role.MANAGEMENT and key.why_not(now_ms) is None
     ]
     if not managers:
         return "/login"
@@ -145,7 +159,9 @@ def _build(settings: Settings) -> App:
     store = open_store(settings.store.url)
     upstream = Upstream(settings.upstream)
     recording = settings.ledger.enabled
-    writer = LedgerWriter(store, settings.ledger) if recording else NoLedger()
+    # Seeded by the system: which requests are sampled need not be secret.
+    contents = ContentKeeper(store, _content_settings(settings), random.Random().random)  # noqa: S311
+    writer = LedgerWriter(store, settings.ledger, contents=contents) if recording else NoLedger()
     planner = _planner(settings)
     others = _others(settings, planner, store) if settings.server.workers > 1 else None
     relay = Relay(
@@ -156,6 +172,8 @@ def _build(settings: Settings) -> App:
         ),
         planner=planner,
         writer=writer,
+        spending=Spending(store, recording=recording),
+        contents=contents,
         others=others,
     )
     auth = Authenticator(store, time.monotonic)
@@ -172,15 +190,23 @@ def _build(settings: Settings) -> App:
     downloads = Downloads(store)
     api = Api(
         auth,
-        store,
-        settings.catalog,
-        lambda: datetime.now(UTC),
+        reports=store,
+        keys=store,
+        spendings=store,
+        contents=store,
+        new_key=new_key,
+        catalog=settings.catalog,
+        now=lambda: datetime.now(UTC),
+        keeps_content=_content_settings(settings).enabled,
         downloads=downloads,
         recording=recording,
     )
     pages = WebDeps(
         reports=store,
         keys=store,
+        spendings=store,
+        contents=store,
+        new_key=new_key,
         secret=store.secret(SECRET_OF_PAGES),
         account=ACCOUNT,
         catalog=settings.catalog,
@@ -189,12 +215,15 @@ def _build(settings: Settings) -> App:
         routing=lambda: overview(planner, settings.catalog, time.monotonic()),
         explain=explainer(planner, wanted, ACCOUNT),
         export=downloads.send,
+        keeps_content=_content_settings(settings).enabled,
         recording=recording,
     )
     starlette = Starlette(
         routes=[
             *api_routes(api, ready=gateway.is_ready),
-            metrics_route(api, Watched(writer, settings.catalog, lambda: relay.in_flight)),
+            metrics_route(
+                api, Watched(writer, contents, settings.catalog, lambda: relay.in_flight)
+            ),
             *routing_routes(api, planner),
             *explain_routes(api, planner, wanted, settings.server.body_limit_bytes),
             *page_routes(pages),
@@ -220,6 +249,16 @@ def _build(settings: Settings) -> App:
             await route(scope, receive, send)
 
     return app
+
+
+def _content_settings(settings: Settings) -> ContentSettings:
+    """Return what is kept and how long: no longer than rows, and nothing where they are not kept."""
+    content, keep_days = settings.content, settings.ledger.keep_days
+    return replace(
+        content,
+        enabled=content.enabled and settings.ledger.enabled,
+        keep_days=content.keep_days if keep_days is None else min(content.keep_days, keep_days),
+    )
 
 
 def report_runner(settings: Settings, store: SqliteStore) -> ReportRunner:

@@ -106,6 +106,7 @@ def paths() -> tuple[str, ...]:
         f"/generations/{ROWS[-30].id}",
         f"/generations/{failed.id}",
         "/generations/gen-nobody",
+        "/keys",
         "/models?period=30d",
         "/models?q=nothing",
         "/routing",
@@ -191,6 +192,32 @@ def test_person_signs_in_looks_around_and_signs_out(browser: Browser, site: Page
 
     page.wait_for_url("**/login")
     page.context.close()
+    assert found + troubles == []
+
+
+def test_person_makes_limits_and_revokes_a_key(browser: Browser, tmp_path: Path) -> None:
+    with running_pages(tmp_path, ROWS[-40:]) as fresh:
+        page, troubles = open_page(browser, signed_in=False)
+        page.goto(f"{fresh.url}/keys")
+        page.get_by_label("Management key").fill(MANAGEMENT_SECRET)
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/keys")
+        found = look(page, page.url)
+        page.get_by_label("Name").fill("Shop")
+        page.get_by_label("Limit in USD").fill("12.5")
+        page.get_by_label("Begins anew").select_option("weekly")
+        page.get_by_role("button", name="Make the key").click()
+        expect(page.locator("pre")).to_contain_text("sk-reg-")
+
+        page.get_by_role("link", name="Shop").click()
+        found += look(page, page.url)
+        page.get_by_label("Limit in USD").fill("20")
+        page.get_by_role("button", name="Save").click()
+        expect(page.locator("dl")).to_contain_text("$20.00 weekly")
+        page.get_by_role("button", name="Revoke").click()
+        expect(page.get_by_role("button", name="Let it work again")).to_be_visible()
+        expect(page.locator('.scroll[aria-label="Record of changes"]')).to_contain_text("disabled")
+        page.context.close()
     assert found + troubles == []
 
 

@@ -13,6 +13,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from fakes.sample_ledger import sample_catalog, sample_keys
+from regulars.app import new_key
 from regulars.http.downloads import Downloads
 from regulars.http.explain import explainer
 from regulars.http.wanted import WantedReader
@@ -45,6 +46,10 @@ def make_deps(store: SqliteStore) -> WebDeps:
     return WebDeps(
         reports=store,
         keys=store,
+        spendings=store,
+        contents=store,
+        new_key=new_key,
+        keeps_content=True,
         secret=store.secret("web"),
         account="default",
         catalog=catalog,

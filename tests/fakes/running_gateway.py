@@ -23,6 +23,7 @@ import uvicorn
 from fakes.provider import ScriptedProvider
 from regulars.app import AppFactory, http_protocol, prepare
 from regulars.config.settings import (
+    ContentSettings,
     LedgerSettings,
     RoutingSettings,
     ServerSettings,
@@ -185,6 +186,7 @@ def running_gateway(
     server: ServerSettings | None = None,
     upstream: UpstreamSettings | None = None,
     ledger: LedgerSettings | None = None,
+    content: ContentSettings | None = None,
     timeouts: Timeouts = QUICK,
     price: Price | None = PRICE,
     serving: Catalog | None = None,
@@ -201,6 +203,7 @@ def running_gateway(
         server=server or ServerSettings(drain_timeout_s=5.0),
         upstream=upstream or UpstreamSettings(),
         ledger=ledger or LedgerSettings(),
+        content=content or ContentSettings(),
         routing=routing or RoutingSettings(),
     )
     prepared = prepare(settings)

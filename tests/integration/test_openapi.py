@@ -13,7 +13,14 @@ from fakes.provider import ScriptedProvider
 from fakes.running_gateway import HELLO, MODEL, Answer, RunningGateway, running_gateway
 from fakes.sample_ledger import sample_keys, sample_rows
 from regulars.http.explain import EXPLAIN_PATH
-from regulars.http.routes import BASES, CHAT_PATH, OPEN, POST_WITH_KEY, WITH_KEY
+from regulars.http.routes import (
+    BASES,
+    CHANGES_WITH_KEY,
+    CHAT_PATH,
+    OPEN,
+    POST_WITH_KEY,
+    WITH_KEY,
+)
 from regulars.stores.sqlite import open_store
 
 SAMPLE = sample_rows(time(), days=20, count=120)
@@ -53,7 +60,8 @@ def problems(document: dict[str, Any], path: str, method: str, got: Answer) -> l
 
 
 def test_every_route_is_described_and_no_other(document: dict[str, Any]) -> None:
-    served = {*WITH_KEY, *POST_WITH_KEY, *OPEN, CHAT_PATH, EXPLAIN_PATH}
+    changing = {path for _, path in CHANGES_WITH_KEY}
+    served = {*WITH_KEY, *POST_WITH_KEY, *changing, *OPEN, CHAT_PATH, EXPLAIN_PATH}
 
     assert set(document["paths"]) == {re.sub(r":path}", "}", path) for path in served}
     assert {server["url"] for server in document["servers"]} == set(BASES)
@@ -79,6 +87,8 @@ GETS = [
     ("/users", f"/users?{ALWAYS}&sort=ttft_p90"),
     ("/users/{user}", f"/users/hedy?{ALWAYS}"),
     ("/users/{user}", f"/users/live?{ALWAYS}"),
+    ("/keys", "/keys?include_disabled=true"),
+    ("/keys/{hash}", f"/keys/{sample_keys()[1].hash}"),
     ("/key", "/key"),
     ("/auth/key", "/auth/key"),
     ("/models", "/models"),
@@ -119,6 +129,26 @@ def test_a_generation_and_a_chat_are_as_described(
     assert problems(document, "/chat/completions", "post", chat) == []
     assert problems(document, "/generation", "get", looked_up) == []
     assert problems(document, "/routing/explain", "post", explained) == []
+
+
+def test_keys_and_what_changes_them_are_as_described(
+    site: RunningGateway, document: dict[str, Any]
+) -> None:
+    def send(method: str, path: str, body: bytes | None = None) -> Answer:
+        return site.request(method, f"/api/v1{path}", body, key=site.management_key)
+
+    made = send("POST", "/keys", b'{"name": "described", "limit": 0.25}')
+    one = f"/keys/{made.json['data']['hash']}"
+    changed = send("PATCH", one, b'{"name": "again", "limit_reset": "weekly"}')
+    deleted = send("DELETE", one)
+
+    answer = document["paths"]["/keys"]["post"]["responses"]["201"]
+    schema = answer["content"]["application/json"]["schema"]
+    schema |= {"components": document["components"]}
+    assert list(Draft202012Validator(schema).iter_errors(made.json)) == []
+    assert changed.status == deleted.status == 200
+    assert problems(document, "/keys/{hash}", "patch", changed) == []
+    assert problems(document, "/keys/{hash}", "delete", deleted) == []
 
 
 def test_a_query_and_its_answer_are_as_described(

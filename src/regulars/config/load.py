@@ -28,6 +28,7 @@ from regulars.config.schema import (
     TimesTable,
 )
 from regulars.config.settings import (
+    ContentSettings,
     LedgerSettings,
     ReportSettings,
     RoutingSettings,
@@ -115,6 +116,7 @@ def _settings(file: File, merged: Merged, sources: Sources, catalog: Catalog) ->
         server=ServerSettings(**file.server.model_dump()),
         upstream=UpstreamSettings(**file.upstream.model_dump(exclude=set(TimesTable.model_fields))),
         ledger=LedgerSettings(**file.ledger.model_dump()),
+        content=ContentSettings(**file.content.model_dump()),
         routing=RoutingSettings(**file.routing.model_dump()),
         reports=tuple(_report(table, merged, sources) for table in file.reports),
     )

@@ -200,6 +200,19 @@ class LedgerTable(Table):
     )
 
 
+class ContentTable(Table):
+    """Prompts and completions, of the keys that have them kept."""
+
+    enabled: bool = Field(False, description="Whether any may be kept; each key says how many.")
+    keep_days: int = Field(7, ge=1, le=3650, description="Older ones are deleted.")
+    item_bytes_max: int = Field(
+        65_536, ge=256, le=4_194_304, description="Of each text; what is longer is cut."
+    )
+    waiting_bytes_max: int = Field(
+        67_108_864, ge=65_536, le=2**32, description="Waiting for the store; beyond it: dropped."
+    )
+
+
 class RoutingTable(Table):
     """How users are placed."""
 
@@ -433,6 +446,7 @@ class File(Table):
     server: ServerTable = ServerTable()  # pyright: ignore[reportCallIssue] - defaults in Field()
     upstream: UpstreamTable = UpstreamTable()  # pyright: ignore[reportCallIssue] - likewise
     ledger: LedgerTable = LedgerTable()  # pyright: ignore[reportCallIssue] - likewise
+    content: ContentTable = ContentTable()  # pyright: ignore[reportCallIssue] - likewise
     routing: RoutingTable = RoutingTable()  # pyright: ignore[reportCallIssue] - likewise
     store: StoreTable = StoreTable()  # pyright: ignore[reportCallIssue] - likewise
     providers: dict[Slug, ProviderTable] = Field(

@@ -11,7 +11,6 @@ from regulars.http import query
 from regulars.http.api import Api, Handler, json_response
 from regulars.http.auth import require_management
 from regulars.model.caller import ApiKey
-from regulars.model.errors import CallerError
 from regulars.reports.schema import LIMIT_MAX, Condition, Order, ReportQuery
 from regulars.wire.views import iso_time
 
@@ -39,17 +38,10 @@ def list_external_users(api: Api) -> Handler:
             where=(named if user is None else Condition("user", "eq", (user,)),),
             order=(Order("user", descending=False),),
         )
-        offset, limit = _offset(params.get("offset")), query.limit(params)
+        offset, limit = query.offset(params, most=OFFSET_MAX), query.limit(params)
         return json_response(await run_in_threadpool(_listed, api, asked, offset, limit))
 
     return handle
-
-
-def _offset(value: str | None) -> int:
-    digits = "0" if value is None else value.lstrip("0")[:9] or "0"
-    if not (digits.isascii() and digits.isdigit()) or int(digits) > OFFSET_MAX:
-        raise CallerError(f"offset: {str(value)[:20]!r} is not a whole number to {OFFSET_MAX}")
-    return int(digits)
 
 
 def _listed(api: Api, asked: ReportQuery, offset: int, limit: int) -> dict[str, Any]:

@@ -13,10 +13,12 @@ from regulars.http.activity import get_activity
 from regulars.http.analytics import get_meta, post_query
 from regulars.http.api import Api, Handler, error_response, with_key
 from regulars.http.catalog import list_endpoints, list_models
+from regulars.http.content import get_content
 from regulars.http.export import get_export
 from regulars.http.external_users import list_external_users
 from regulars.http.generations import get_generation, list_generations
-from regulars.http.keys import get_key
+from regulars.http.key_changes import delete_key, patch_key, post_key
+from regulars.http.keys import get_key, get_one_key, list_keys
 from regulars.http.openapi import document
 from regulars.http.users import get_user, list_users
 from regulars.model.errors import CallerError, MethodNotAllowedError, NotFoundError
@@ -26,6 +28,7 @@ CHAT_PATH: Final = "/chat/completions"
 
 WITH_KEY: Final[dict[str, Callable[[Api], Handler]]] = {
     "/generation": get_generation,
+    "/generation/content": get_content,
     "/generations": list_generations,
     "/activity": get_activity,
     "/activity/export": get_export,
@@ -33,10 +36,19 @@ WITH_KEY: Final[dict[str, Callable[[Api], Handler]]] = {
     "/external-users": list_external_users,
     "/users": list_users,
     "/users/{user:path}": get_user,
+    "/keys": list_keys,
+    "/keys/{hash}": get_one_key,
     "/key": get_key,
     "/auth/key": get_key,
 }
-POST_WITH_KEY: Final[dict[str, Callable[[Api], Handler]]] = {"/analytics/query": post_query}
+POST_WITH_KEY: Final[dict[str, Callable[[Api], Handler]]] = {
+    "/analytics/query": post_query,
+    "/keys": post_key,
+}
+CHANGES_WITH_KEY: Final[dict[tuple[str, str], Callable[[Api], Handler]]] = {
+    ("PATCH", "/keys/{hash}"): patch_key,
+    ("DELETE", "/keys/{hash}"): delete_key,
+}
 OPEN: Final = frozenset(
     {"/models", "/models/{model:path}/endpoints", "/openapi.json", "/healthz", "/readyz"}
 )
@@ -74,6 +86,10 @@ def api_routes(api: Api, *, ready: Callable[[], bool]) -> list[BaseRoute]:
         routes += [
             Route(base + path, with_key(api, handler(api)), methods=["POST"])
             for path, handler in POST_WITH_KEY.items()
+        ]
+        routes += [
+            Route(base + path, with_key(api, handler(api)), methods=[method])
+            for (method, path), handler in CHANGES_WITH_KEY.items()
         ]
         routes += [
             Route(base + "/openapi.json", openapi),

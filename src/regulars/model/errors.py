@@ -37,6 +37,13 @@ class UnauthenticatedError(CallerError):
     status = 401
 
 
+class PaymentRequiredError(CallerError):
+    """The key has spent what it may."""
+
+    code = "payment_required"
+    status = 402
+
+
 class ForbiddenError(CallerError):
     """The key is good, but not for this."""
 
@@ -56,6 +63,13 @@ class MethodNotAllowedError(CallerError):
 
     code = "invalid_request"
     status = 405
+
+
+class ConflictError(CallerError):
+    """It cannot be done as things stand."""
+
+    code = "invalid_request"
+    status = 409
 
 
 class RequestTimeoutError(CallerError):

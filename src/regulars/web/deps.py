@@ -6,10 +6,13 @@ from dataclasses import dataclass, field
 from starlette.responses import Response
 
 from regulars.exports.export import ExportQuery
+from regulars.model.caller import ApiKey, KeyTerms, Role
 from regulars.model.catalog import Catalog
 from regulars.routing.explain import Explanation
 from regulars.routing.overview import Overview
 from regulars.stores.base import Keys, Reports
+from regulars.stores.contents import Contents
+from regulars.stores.spendings import Spendings
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,9 @@ class WebDeps:
 
     reports: Reports
     keys: Keys
+    spendings: Spendings
+    contents: Contents
+    new_key: Callable[[str, Role, KeyTerms], tuple[ApiKey, str]]
     secret: bytes = field(repr=False)
     account: str
     catalog: Catalog
@@ -30,5 +36,7 @@ class WebDeps:
     routing: Callable[[], Overview]
     explain: Callable[[str, str, str], Explanation]
     export: Callable[[ExportQuery], Awaitable[Response]]
+    keeps_content: bool = False
+    """Whether keys may have prompts and completions kept."""
     recording: bool = True
     """Whether requests are recorded: every page says so when they are not."""

@@ -12,6 +12,7 @@ from regulars.web.activity import activity_page, pulse
 from regulars.web.deps import WebDeps
 from regulars.web.export import export
 from regulars.web.headers import PageHeaders
+from regulars.web.keys import change_key, key_page, keys_page, make_key, switch_key
 from regulars.web.login import login, login_page, logout
 from regulars.web.models import models_page
 from regulars.web.routing import routing_page
@@ -45,6 +46,11 @@ def page_routes(deps: WebDeps) -> list[BaseRoute]:
         _route("/sessions/{session:path}", guarded_page(site, session_page)),
         _route("/models", guarded_page(site, models_page)),
         _route("/routing", guarded_page(site, routing_page)),
+        _route("/keys", guarded_page(site, keys_page)),
+        _route("/keys", guarded_page(site, make_key), method="POST"),
+        _route("/keys/{key}", guarded_page(site, key_page)),
+        _route("/keys/{key}", guarded_page(site, change_key), method="POST"),
+        _route("/keys/{key}/switch", guarded_page(site, switch_key), method="POST"),
         _route("/generations/{generation}", guarded_page(site, generation_page)),
         Route("/static/{digest}/{name}", site.assets.serve, middleware=[Middleware(PageHeaders)]),
     ]

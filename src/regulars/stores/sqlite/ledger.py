@@ -20,6 +20,7 @@ from regulars.stores.sqlite.names import Key, Names
 from regulars.stores.sqlite.odd_ids import insert_anywhere, unknown
 from regulars.stores.sqlite.retention import delete_some, is_due
 from regulars.stores.sqlite.rows import COLUMNS, WordIds, Words, encode, words
+from regulars.stores.sqlite.spendings import add_byok, has_byok
 
 WORDS_CACHED_MAX: Final = 20_000
 ROWS_WORDS_CACHED_MAX: Final = 5_000
@@ -170,9 +171,10 @@ class SqliteLedger:
     def _append(self, connection: sqlite3.Connection, rows: Sequence[Generation]) -> None:
         """Append in one transaction rows that are most likely new, all at their own places.
 
-        One begins where a name is to be learned. Else a single statement is a transaction.
+        One begins where a name is to be learned or more is to be written than rows. Else a single
+        statement is a transaction.
         """
-        if len(rows) not in INSERTS:
+        if len(rows) not in INSERTS or has_byok(rows):
             connection.execute("BEGIN IMMEDIATE")
         encoded = self._encode(connection, rows)
         if any(type(values[_ID]) is str for values in encoded):
@@ -183,6 +185,7 @@ class SqliteLedger:
         for chunk in cut(encoded, INSERTS):
             connection.execute(INSERTS[len(chunk)], list(chain.from_iterable(chunk)))
         if connection.in_transaction:
+            add_byok(connection, rows, encoded)
             connection.execute("COMMIT")
 
     def _append_new(self, connection: sqlite3.Connection, rows: Sequence[Generation]) -> None:
@@ -192,6 +195,7 @@ class SqliteLedger:
         encoded = self._encode(connection, fresh)
         for row, values in zip(fresh, encoded, strict=True):
             insert_anywhere(connection, row, values)
+        add_byok(connection, fresh, encoded)
         connection.execute("COMMIT")
 
     def _encode(

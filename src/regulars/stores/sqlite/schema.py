@@ -142,6 +142,56 @@ CREATE TABLE api_key (
 ) STRICT
 """
 
+_KEY_TERMS: Final = "ALTER TABLE api_key ADD COLUMN terms TEXT NOT NULL DEFAULT '{}'"
+"""A key's `KeyTerms` as JSON: read whole with the key, never searched."""
+
+_KEY_CHANGE: Final = """
+CREATE TABLE key_change (
+    id INTEGER PRIMARY KEY,
+    at_us INTEGER NOT NULL,
+    actor TEXT NOT NULL,
+    key_hash TEXT NOT NULL,
+    key_name TEXT NOT NULL,
+    action TEXT NOT NULL,
+    details TEXT NOT NULL
+) STRICT
+"""
+
+# Nearly no row has such a cost, so `hourly` has no column for it.
+_BYOK: Final = """
+CREATE TABLE byok (
+    key_id INTEGER NOT NULL,
+    hour INTEGER NOT NULL,
+    account_id INTEGER NOT NULL,
+    nanousd INTEGER NOT NULL,
+    PRIMARY KEY (key_id, hour, account_id)
+) STRICT, WITHOUT ROWID
+"""
+_BYOK_OF_ROWS: Final = """
+INSERT INTO byok (key_id, hour, account_id, nanousd)
+SELECT key_id, (row >> 11) / 3600000000, account_id, sum(details ->> 'byok_nanousd')
+FROM generation WHERE details ->> 'byok_nanousd' IS NOT NULL GROUP BY 1, 2, 3
+"""
+
+_CONTENT: Final = """
+CREATE TABLE content (
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    created_at_us INTEGER NOT NULL,
+    account TEXT NOT NULL,
+    end_user TEXT,
+    input TEXT NOT NULL,
+    input_cut INTEGER NOT NULL,
+    completion TEXT,
+    reasoning TEXT,
+    output_cut INTEGER NOT NULL
+) STRICT
+"""
+_CONTENT_BY_TIME: Final = "CREATE INDEX content_by_time ON content (created_at_us)"
+_CONTENT_BY_USER: Final = (
+    "CREATE INDEX content_by_user ON content (end_user, account) WHERE end_user IS NOT NULL"
+)
+
 _SETTING: Final = """
 CREATE TABLE setting (
     name TEXT PRIMARY KEY,
@@ -165,6 +215,8 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         f"PRAGMA application_id = {APPLICATION_ID}",
     ),
     MIGRATION_2,
+    (_KEY_TERMS, _KEY_CHANGE, _BYOK, _BYOK_OF_ROWS),
+    (_CONTENT, _CONTENT_BY_TIME, _CONTENT_BY_USER),
 )
 """Statements of migration 1, 2, …; append only: what has shipped never changes."""
 
