@@ -1,8 +1,8 @@
-# run, test, check, fix, bench: each installs what it needs into .venv first.
+# run, test, check, fix, bench, screenshots: each installs what it needs into .venv first.
 PYTHON ?= python3
 BIN := .venv/bin
 export UV_NO_PROGRESS := 1
-.PHONY: run test check fix bench lock clean
+.PHONY: run test check fix bench screenshots lock clean
 
 run: .venv/run.stamp
 	@$(BIN)/regulars serve $(ARGS)
@@ -18,6 +18,9 @@ fix: .venv/dev.stamp
 
 bench: .venv/dev.stamp
 	@$(BIN)/python -m bench $(ARGS)
+
+screenshots: .venv/dev.stamp
+	@PYTHONPATH=tests $(BIN)/python -m fakes.screenshots $(ARGS)
 
 lock: .venv/uv.stamp
 	@cd requirements && ../$(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-header run.in -o run.txt && ../$(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-header dev.in -o dev.txt && ../$(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-header uv.in -o uv.txt

@@ -14,13 +14,15 @@ from types import FrameType
 from bench.children import SEARCH_PATH, Children, free_port
 from bench.errors import BenchError
 from bench.fuzz import run_fuzz
-from bench.gateway import install, start_gateway
+from bench.gateway import Installation, install, start_gateway
 from bench.large import run_large
 from bench.machine import describe, pick_cores, raise_open_files
 from bench.nginx import start_nginx
 from bench.open_streams import run_open_streams
 from bench.options import Options, parse
+from bench.recorded import run_recorded
 from bench.report import print_table, write_results
+from bench.reports import run_reports
 from bench.routed import run_routed
 from bench.soak import MINUTES, QUICK_MINUTES, run_soak
 from bench.stage import Stage
@@ -70,10 +72,18 @@ def _measure(stage: Stage) -> None:
     if "routing" in stage.options.sections:
         print("routing", flush=True)
         run_routed(stage)
-    if stage.options.sections == ("routing",):
+    if "ledger" in stage.options.sections:
+        print("ledger", flush=True)
+        run_recorded(stage)
+    if stage.options.sections in (("routing",), ("ledger",)):
         return
     children, measured = stage.children, stage.cores.measured
     start_origin(children, port=stage.origin_port, core=stage.cores.other)
+    if "reports" in stage.options.sections:
+        print("reports", flush=True)
+        run_reports(stage)
+    if stage.options.sections == ("reports",):
+        return
     installation = install(
         children,
         name="gateway",
@@ -84,8 +94,12 @@ def _measure(stage: Stage) -> None:
     if "start" in stage.options.sections:
         print("start", flush=True)
         run_startup(stage, installation)
-    if stage.options.sections == ("start",):
-        return
+    if stage.options.sections != ("start",):
+        _measure_requests(stage, installation)
+
+
+def _measure_requests(stage: Stage, installation: Installation) -> None:
+    children, measured = stage.children, stage.cores.measured
     nginx = start_nginx(children, origin_port=stage.origin_port, core=measured)
     gateway = start_gateway(children, installation, core=measured).target
     if "whole" in stage.options.sections:

@@ -2,20 +2,25 @@
 
     python -m bench.ledger --rows 1000000 --users 100000
 
-CPU per row (thread and process) is steadier than rows per second on a shared machine.
+CPU per row (thread and process) is steadier than rows per second on a shared machine. The last
+line of what it prints is one JSON object, which `bench.recorded` makes rows of.
 """
 
 import argparse
 import asyncio
 import gc
+import json
 import os
 import random
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 
+from bench.commits import PACES, disk_ms, waits_ms
+from bench.process import resident_mb
 from regulars.config.settings import LedgerSettings
 from regulars.ledger import LedgerWriter
 from regulars.model.generation import Attempt, Generation, Outcome, UsageSource
@@ -32,6 +37,8 @@ MEASURED_ROWS = 20_000
 SETTLE_AT_ONCE = 32
 ALL = Filter(account="default")
 DAY_US = 86_400_000_000
+LOOKUP_PAGES = 20
+LOOKUPS = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +49,7 @@ class Load:
     users: int
     days: int
     seed: int
+    seconds: float
 
 
 def main() -> None:
@@ -51,19 +59,26 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=20_000, help="End users among them.")
     parser.add_argument("--days", type=int, default=30, help="Time the rows are spread over.")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=5.0, help="Length of each paced load.")
     load = Load(**vars(parser.parse_args()))
     with tempfile.TemporaryDirectory(dir=os.curdir) as folder:
         store = open_store(f"sqlite:///{Path(folder).absolute()}/ledger.db")
         rows = made(load)
-        fill(store, rows, load.rows)
+        figures = fill(store, rows, load.rows)
         for batch in (16, 512):
             measure(store, rows, batch)
         settle(store, rows)
+        for rate in PACES:
+            ready = take(rows, int(rate * load.seconds))
+            figures |= {f"wait_{rate}": waits_ms(store, ready, rate)}
+            print(f"{rate} rows/s: {figures[f'wait_{rate}']}")
+        figures |= {"lookup_ms": lookup_ms(store), "disk": disk_ms(store.path.parent)}
         ask(store, load)
         began = time.perf_counter()
         differences = len(list(store.verify()))
         print(f"verify: {time.perf_counter() - began:.1f} s, {differences} differences")
         store.close()
+        print(json.dumps(figures))
 
 
 def made(load: Load) -> Iterator[Generation]:
@@ -116,17 +131,39 @@ def take(rows: Iterator[Generation], count: int) -> list[Generation]:
     return [next(rows) for _ in range(count)]
 
 
-def fill(store: SqliteStore, rows: Iterator[Generation], count: int) -> None:
-    """Bring the ledger to its size in large batches."""
-    spent = 0.0
+def fill(store: SqliteStore, rows: Iterator[Generation], count: int) -> dict[str, object]:
+    """Bring the ledger to its size in large batches; CPU a row, and memory on the way."""
+    wall, cpu = 0.0, 0.0
+    memory_mb: list[float] = []
     for start in range(0, count, FILL_ROWS):
         batch = take(rows, min(FILL_ROWS, count - start))
-        began = time.perf_counter()
+        began, before = time.perf_counter(), time.thread_time()
         store.append(batch)
-        store.tidy(keep_from_us=None)
-        spent += time.perf_counter() - began
-    size = store.path.stat().st_size
-    print(f"filled {count} rows: {count / spent:,.0f} rows/s, {size / count:.0f} bytes a row")
+        while store.tidy(keep_from_us=None):
+            pass  # bounded by the tail
+        wall, cpu = wall + time.perf_counter() - began, cpu + time.thread_time() - before
+        memory_mb.append(resident_mb(os.getpid()))
+    size = sum(file.stat().st_size for file in store.path.parent.glob("*.db*"))
+    print(f"filled {count} rows: {count / wall:,.0f} rows/s, {size / count:.0f} bytes a row")
+    return {
+        "rows": count,
+        "rows_per_s": count / wall,
+        "cpu_us": cpu / count * 1e6,
+        "memory_mb": memory_mb[-1],
+        "grown_mb": memory_mb[-1] - memory_mb[len(memory_mb) // 2],
+    }
+
+
+def lookup_ms(store: SqliteStore) -> float:
+    """Look up rows all over the ledger by id, in any order: the median."""
+    ids = [row.id for row in chain.from_iterable(islice(store.scan(ALL), 0, LOOKUP_PAGES, 2))]
+    random.Random(1).shuffle(ids)
+    waits: list[float] = []
+    for one in ids[:LOOKUPS]:
+        began = time.perf_counter()
+        store.generation(one)
+        waits.append(time.perf_counter() - began)
+    return _at(waits, 0.5)
 
 
 def measure(store: SqliteStore, rows: Iterator[Generation], batch: int) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from bench.errors import BenchError
 from bench.streams import ROOT, Pace
 
-SECTIONS = ("whole", "streams", "start", "routing")
+SECTIONS = ("whole", "streams", "start", "routing", "ledger", "reports")
 LONG_SECTIONS = ("open", "large", "fuzz", "soak")
 """Only in the long form, or asked for by name."""
 
@@ -45,7 +45,9 @@ def parse(arguments: list[str] | None = None) -> Options:
     parser.add_argument("--seconds", type=_count, help="length of each measurement (5)")
     parser.add_argument("--quick", action="store_true", help="a smoke run of a few seconds")
     parser.add_argument(
-        "--long", action="store_true", help="5,000 open streams, 1 MB bodies, fuzz, soak"
+        "--long",
+        action="store_true",
+        help="also 5,000 open streams, 1 MB bodies, fuzz, soak; ledger and reports of 5 M rows",
     )
     parser.add_argument(
         "--write", action="store_true", help="write the rows measured into bench/RESULTS.md"

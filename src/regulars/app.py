@@ -8,7 +8,7 @@ import secrets
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Final, cast
@@ -18,16 +18,18 @@ from starlette.requests import ClientDisconnect
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from regulars import __version__
-from regulars.config.settings import Settings
+from regulars.config.settings import ContentSettings, Settings
 from regulars.delivery.runner import ReportRunner
 from regulars.gateway.relay import Relay
 from regulars.gateway.routes import endpoint_routes
 from regulars.gateway.sharing import RoutingExchange
+from regulars.gateway.spending import Spending
 from regulars.http.api import Api
 from regulars.http.asgi import App, Receive, Scope, Send
 from regulars.http.auth import Authenticator
 from regulars.http.chat import ChatRoute
-from regulars.http.explain import explain_routes
+from regulars.http.downloads import Downloads
+from regulars.http.explain import explain_routes, explainer
 from regulars.http.metrics import Watched, metrics_route
 from regulars.http.routes import (
     BASES,
@@ -46,12 +48,15 @@ from regulars.identity.new_users import NewUsers
 from regulars.identity.personal_ids import PersonalIds
 from regulars.identity.pseudonym import pseudonyms
 from regulars.ledger import LedgerWriter, NoLedger
+from regulars.ledger.contents import ContentKeeper
 from regulars.ledger.erase import erase_user
 from regulars.ledger.renames import Renames
 from regulars.model.caller import (
     CALLERS_WORD,
     KEY_PREFIX,
+    UNLIMITED,
     ApiKey,
+    KeyTerms,
     Role,
     UserPolicy,
     key_hash,
@@ -134,7 +139,9 @@ def prepare(settings: Settings) -> Prepared:
         store.close()
 
 
-def new_key(name: str, role: Role, users: UserPolicy = CALLERS_WORD) -> tuple[ApiKey, str]:
+def new_key(
+    name: str, role: Role, terms: KeyTerms = UNLIMITED, *, users: UserPolicy = CALLERS_WORD
+) -> tuple[ApiKey, str]:
     """Make a key: (what is kept, the secret that is shown once)."""
     secret = KEY_PREFIX + secrets.token_urlsafe(KEY_BYTES)
     key = ApiKey(
@@ -145,13 +152,17 @@ def new_key(name: str, role: Role, users: UserPolicy = CALLERS_WORD) -> tuple[Ap
         account=ACCOUNT,
         created_at_ms=time.time_ns() // 1_000_000,
         users=users,
+        terms=terms,
     )
     return key, secret
 
 
 def _login_path(store: SqliteStore) -> str:
+    now_ms = time.time_ns() // 1_000_000
     managers = [
-        key for key in store.list_keys() if key.role is Role.MANAGEMENT and not key.disabled
+        key
+        for key in store.list_keys()
+        if key.role is Role.MANAGEMENT and key.why_not(now_ms) is None
     ]
     if not managers:
         return "/login"
@@ -165,7 +176,9 @@ def _build(settings: Settings) -> App:
     store = open_store(settings.store.url)
     upstream = Upstream(settings.upstream)
     recording = settings.ledger.enabled
-    writer = LedgerWriter(store, settings.ledger) if recording else NoLedger()
+    # Seeded by the system: which requests are sampled need not be secret.
+    contents = ContentKeeper(store, _content_settings(settings), random.Random().random)  # noqa: S311
+    writer = LedgerWriter(store, settings.ledger, contents=contents) if recording else NoLedger()
     planner = _planner(settings)
     others = _others(settings, planner, store) if settings.server.workers > 1 else None
     relay = Relay(
@@ -176,6 +189,8 @@ def _build(settings: Settings) -> App:
         ),
         planner=planner,
         writer=writer,
+        spending=Spending(store, recording=recording),
+        contents=contents,
         others=others,
     )
     auth = Authenticator(store, time.monotonic)
@@ -198,33 +213,48 @@ def _build(settings: Settings) -> App:
         others=others,
         renames=renames,
     )
+    downloads = Downloads(reports)
     api = Api(
         auth,
-        reports,
-        settings.catalog,
+        reports=reports,
+        keys=store,
+        spendings=store,
+        contents=store,
+        new_key=new_key,
+        catalog=settings.catalog,
         now=lambda: datetime.now(UTC),
         erase=lambda account, user: erase_user(
             store, account, names_of(store, names, account, user), now_s=time.time()
         ),
         for_callers=reports.without_ids(),
         registry=reports,
+        downloads=downloads,
+        keeps_content=_content_settings(settings).enabled,
         recording=recording,
     )
     pages = WebDeps(
         reports=reports,
         keys=store,
+        spendings=store,
+        contents=store,
+        new_key=new_key,
         secret=store.secret(SECRET_OF_PAGES),
         account=ACCOUNT,
         catalog=settings.catalog,
         clock=time.time,
         version=__version__,
         routing=lambda: overview(planner, settings.catalog, time.monotonic()),
+        explain=explainer(planner, wanted, ACCOUNT),
+        export=downloads.send,
+        keeps_content=_content_settings(settings).enabled,
         recording=recording,
     )
     starlette = Starlette(
         routes=[
             *api_routes(api, ready=gateway.is_ready),
-            metrics_route(api, Watched(writer, settings.catalog, lambda: relay.in_flight)),
+            metrics_route(
+                api, Watched(writer, contents, settings.catalog, lambda: relay.in_flight)
+            ),
             *routing_routes(api, planner),
             *explain_routes(api, planner, wanted, settings.server.body_limit_bytes),
             *page_routes(pages),
@@ -250,6 +280,16 @@ def _build(settings: Settings) -> App:
             await route(scope, receive, send)
 
     return app
+
+
+def _content_settings(settings: Settings) -> ContentSettings:
+    """Return what is kept and how long: no longer than rows, and nothing where they are not kept."""
+    content, keep_days = settings.content, settings.ledger.keep_days
+    return replace(
+        content,
+        enabled=content.enabled and settings.ledger.enabled,
+        keep_days=content.keep_days if keep_days is None else min(content.keep_days, keep_days),
+    )
 
 
 def names_at_rest(settings: Settings, store: SqliteStore) -> AtRest:

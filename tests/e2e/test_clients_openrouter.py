@@ -5,17 +5,21 @@ from collections.abc import Callable, Generator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from threading import Event
+from time import monotonic
 from typing import Any
 
 import pytest
 from openrouter import OpenRouter, errors
 from openrouter.components import ChatMessagesTypedDict, ChatResult, ChatStreamChunk
+from openrouter.components.generationcontentdata import Input2
 from openrouter.operations import GetUserActivityRequest
 from openrouter.utils import BackoffStrategy, RetryConfig
 
 from fakes.provider import Script, ScriptedProvider, error_script
 from fakes.running_gateway import HELLO, MODEL, RunningGateway, running_gateway
 from fakes.utc_day import today
+from regulars.config.settings import ContentSettings
 
 NO_RETRIES = RetryConfig("none", BackoffStrategy(1, 1, 1.0, 1), retry_connection_errors=False)
 """Left alone, the SDK tries a 5xx again for up to an hour."""
@@ -274,6 +278,64 @@ def test_the_key_itself_is_parsed(gateway: RunningGateway) -> None:
     assert data.allowed_data_regions == ["global"]
     assert data.rate_limit.requests == -1
     assert gateway.key.startswith(data.label.split("...")[0])
+
+
+def test_keys_are_made_listed_changed_and_deleted(gateway: RunningGateway) -> None:
+    expires_at = datetime(2999, 1, 31, tzinfo=UTC)
+    with client(gateway, gateway.management_key) as sdk:
+        created = sdk.api_keys.create(
+            name="shop", limit=2.5, limit_reset="weekly", expires_at=expires_at
+        )
+        chat(gateway, key=created.key)
+        listed = sdk.api_keys.list(include_disabled=True)
+        renamed = sdk.api_keys.update(hash=created.data.hash, name="stall", disabled=True).data
+        found = sdk.api_keys.get(hash=created.data.hash).data
+        deleted = sdk.api_keys.delete(hash=created.data.hash)
+
+    assert created.key.startswith("sk-reg-")
+    assert (created.data.limit, created.data.limit_remaining) == (2.5, 2.5)
+    assert (created.data.limit_reset, created.data.expires_at) == ("weekly", expires_at)
+    spent = PROMPT_USD + COMPLETION_USD
+    used = next(key for key in listed.data if key.hash == created.data.hash)
+    assert len(listed.data) == 3
+    assert used.usage == used.usage_daily == used.usage_weekly == pytest.approx(spent)
+    assert used.limit_remaining == pytest.approx(2.5 - spent)
+    assert (used.byok_usage, used.byok_usage_monthly) == (0, 0)
+    assert used.last_used_at is not None
+    assert (renamed.name, renamed.disabled) == ("stall", True)
+    assert renamed.updated_at is not None
+    assert (found.name, found.limit, found.external_user) == ("stall", 2.5, None)
+    assert deleted.DELETED is True
+
+
+def test_a_spent_limit_is_the_sdks_error(gateway: RunningGateway) -> None:
+    with client(gateway, gateway.management_key) as sdk:
+        secret = sdk.api_keys.create(name="poor", limit=0).key
+
+    with pytest.raises(errors.PaymentRequiredResponseError, match="spent its limit") as caught:
+        chat(gateway, key=secret)
+
+    assert caught.value.data.error.code == 402
+
+
+def test_what_was_said_is_parsed(provider: ScriptedProvider, tmp_path: Path) -> None:
+    kept = ContentSettings(enabled=True)
+    with running_gateway(tmp_path, [provider], content=kept) as gateway:
+        body = b'{"name": "kept", "content_share": 1}'
+        made = gateway.request("POST", "/api/v1/keys", body, key=gateway.management_key)
+        answer = chat(gateway, key=made.json["key"])
+        path = f"/api/v1/generation/content?id={answer.id}"
+        pause, until_s = Event(), monotonic() + 5.0
+        while gateway.get(path).status == 404 and monotonic() < until_s:
+            pause.wait(0.01)
+        with client(gateway, gateway.management_key) as sdk:
+            data = sdk.generations.list_generation_content(id=answer.id).data
+
+    assert isinstance(data.input, Input2)
+    assert data.input.messages == HELLO
+    assert data.output.completion == "Hello from the scripted provider."
+    assert data.output.reasoning is None
+    assert data.error is None
 
 
 def test_a_bad_request_is_the_sdks_bad_request(gateway: RunningGateway) -> None:

@@ -3,36 +3,29 @@
 import os
 import shutil
 from collections.abc import Generator
+from importlib.resources import files
 from pathlib import Path
 from time import time
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
+from fakes.browser import CHROMIUM, WIDTHS, running_browser
 from fakes.pages_site import PagesSite, running_pages
 from fakes.sample_ledger import HOSTILE_IDS, MANAGEMENT_SECRET, hostile_rows, sample_rows
-from regulars.web.names import user_path
+from regulars.web.names import session_path, user_path
 
-CHROMIUM = "/usr/bin/chromium"
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-WIDTHS = (360, 1280, 2560)
 NOW_S = time()
 ROWS = [*sample_rows(NOW_S, count=500), *hostile_rows(NOW_S)]
 UNLABELLED = """() => [...document.querySelectorAll('input:not([type=hidden]), select, button, a')]
   .filter(each => each.checkVisibility() && !each.ariaHidden && !each.labels?.length && !each.ariaLabel
     && !each.textContent.trim() && !each.title)
   .map(each => each.outerHTML)"""
+AXE = (files("axe_playwright_python") / "axe.min.js").read_text()
+BROKEN_RULES = """async () => (await axe.run({ resultTypes: ['violations'] })).violations
+  .map(rule => `${rule.id}: ${rule.nodes.map(node => node.html.slice(0, 150) + node.failureSummary).join(' | ')}`)"""
 UNDER_TEST = os.environ.get("CI") == "true"  # noqa: TID251 - tests may read the environment
 
 pytestmark = pytest.mark.skipif(
@@ -43,10 +36,8 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def browser() -> Generator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with running_browser() as started:
         yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")
@@ -78,37 +69,90 @@ def open_page(
     return page, troubles
 
 
-def look(page: Page, url: str) -> list[str]:
-    """Visit at every width; return what is too wide or has no name."""
+def look(page: Page, url: str, *, rules_at: tuple[int, ...] = WIDTHS[1:2]) -> list[str]:
+    """Visit at every width; return what is too wide, has no name, or breaks a rule of axe-core.
+
+    The rules are looked at in the widths of `rules_at`: a third of a second each.
+    """
     page.goto(url)
+    page.evaluate(AXE)
     found: list[str] = page.evaluate(UNLABELLED)
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
         if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
             found.append(f"{url} overflows at {width}")
+        if width in rules_at:
+            found += [f"{url} at {width}: {broken}" for broken in page.evaluate(BROKEN_RULES)]
     return found
 
 
-def test_pages_have_no_errors_no_overflow_and_all_labels(browser: Browser, site: PagesSite) -> None:
-    page, troubles = open_page(browser)
+def paths() -> tuple[str, ...]:
+    """One address of each page and of what it can show."""
     failed = next(row for row in ROWS if row.outcome.value == "failed")
-    paths = (
-        "/login", "/activity", "/activity?period=90d&group=model&metric=tokens&user=ada.lovelace",
-        "/activity?from=2026-02-02&to=2026-01-01", "/users?period=30d", "/users/ada.lovelace?period=7d",
-        f"/generations/{ROWS[-30].id}", f"/generations/{failed.id}",
-        "/routing", "/routing?from=2026-02-02&to=2026-01-01",
-    )  # fmt: skip
+    talk = next(row for row in ROWS[::-1] if row.end_user == "ada.lovelace")
+    return (
+        "/login",
+        "/activity",
+        "/activity?period=90d&group=model&metric=tokens&user=ada.lovelace",
+        "/activity?from=2026-02-02&to=2026-01-01",
+        "/activity?period=30d&tz=Asia/Kathmandu",
+        "/users?period=30d",
+        "/users?period=30d&show=grew&col=cost&col=first&col=failed",
+        "/users?period=24h&show=new",
+        "/users?period=7d&show=stopped",
+        "/users?q=nobody-has-this",
+        "/users/ada.lovelace?period=30d",
+        session_path(talk.session or "", talk.end_user, talk.created_at_us),
+        f"/generations/{ROWS[-30].id}",
+        f"/generations/{failed.id}",
+        "/generations/gen-nobody",
+        "/keys",
+        "/models?period=30d",
+        "/models?q=nothing",
+        "/routing",
+        "/routing?from=2026-02-02&to=2026-01-01",
+        "/routing?ask=meta/llama-3.3-70b&of=ada.lovelace&in=s",
+        "/routing?ask=nobody/serves-this",
+    )
 
-    found = [trouble for path in paths for trouble in look(page, site.url + path)]
+
+@pytest.mark.parametrize(("scheme", "rules_at"), [("light", WIDTHS), ("dark", WIDTHS[1:2])])
+def test_pages_have_no_errors_no_overflow_and_are_accessible(
+    browser: Browser, site: PagesSite, scheme: str, rules_at: tuple[int, ...]
+) -> None:
+    page, troubles = open_page(browser, color_scheme=scheme)
+
+    found = [
+        trouble for path in paths() for trouble in look(page, site.url + path, rules_at=rules_at)
+    ]
 
     page.context.close()
+    # Only the browser itself reports an answer that is not good.
+    missing = [each for each in troubles if "404 (Not Found)" not in each]
+    assert found + missing == []
+
+
+def test_pages_of_an_empty_store_are_whole(browser: Browser, tmp_path: Path) -> None:
+    with running_pages(tmp_path, []) as empty:
+        page, troubles = open_page(browser)
+        names = ("/activity", "/users", "/users?show=grew", "/models", "/routing", "/login")
+
+        found = [trouble for name in names for trouble in look(page, empty.url + name)]
+
+        page.context.close()
     assert found + troubles == []
 
 
 def test_hostile_ids_break_nothing(browser: Browser, site: PagesSite) -> None:
     page, troubles = open_page(browser)
 
-    found = [trouble for user in HOSTILE_IDS for trouble in look(page, site.url + user_path(user))]
+    found = [
+        trouble
+        for user in HOSTILE_IDS
+        for trouble in look(page, site.url + user_path(user), rules_at=())
+    ]
+    found += look(page, f"{site.url}{user_path(HOSTILE_IDS[0])}")
+    found += look(page, f"{site.url}/users?period=24h&col=cost&col=last", rules_at=WIDTHS)
     found += look(page, f"{site.url}/generations/{ROWS[-1].id}")
     images = page.locator("img").count()
 
@@ -148,6 +192,32 @@ def test_person_signs_in_looks_around_and_signs_out(browser: Browser, site: Page
 
     page.wait_for_url("**/login")
     page.context.close()
+    assert found + troubles == []
+
+
+def test_person_makes_limits_and_revokes_a_key(browser: Browser, tmp_path: Path) -> None:
+    with running_pages(tmp_path, ROWS[-40:]) as fresh:
+        page, troubles = open_page(browser, signed_in=False)
+        page.goto(f"{fresh.url}/keys")
+        page.get_by_label("Management key").fill(MANAGEMENT_SECRET)
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/keys")
+        found = look(page, page.url)
+        page.get_by_label("Name").fill("Shop")
+        page.get_by_label("Limit in USD").fill("12.5")
+        page.get_by_label("Begins anew").select_option("weekly")
+        page.get_by_role("button", name="Make the key").click()
+        expect(page.locator("pre")).to_contain_text("sk-reg-")
+
+        page.get_by_role("link", name="Shop").click()
+        found += look(page, page.url)
+        page.get_by_label("Limit in USD").fill("20")
+        page.get_by_role("button", name="Save").click()
+        expect(page.locator("dl")).to_contain_text("$20.00 weekly")
+        page.get_by_role("button", name="Revoke").click()
+        expect(page.get_by_role("button", name="Let it work again")).to_be_visible()
+        expect(page.locator('.scroll[aria-label="Record of changes"]')).to_contain_text("disabled")
+        page.context.close()
     assert found + troubles == []
 
 
@@ -203,3 +273,52 @@ def test_first_steps_turn_into_the_live_page(browser: Browser, tmp_path: Path) -
         expect(page.locator("#newest-rows tbody tr")).to_have_count(2)
         page.context.close()
     assert found + troubles == []
+
+
+def test_a_person_chooses_columns_and_follows_the_sort(browser: Browser, site: PagesSite) -> None:
+    page, troubles = open_page(browser)
+    page.goto(f"{site.url}/users?period=90d&q=a")
+
+    page.locator("#columns summary").click()
+    page.get_by_label("First seen").check()
+    page.get_by_label("Trend").uncheck()
+    page.locator("#columns").get_by_role("button", name="Show").click()
+    page.get_by_role("link", name="Requests").click()
+
+    expect(page.locator("thead")).to_contain_text("First seen")
+    expect(page.locator("thead")).not_to_contain_text("Trend")
+    expect(page.locator("th[aria-sort=descending]")).to_contain_text("Requests")
+    assert "q=a" in page.url
+    page.context.close()
+    assert troubles == []
+
+
+def test_a_person_downloads_what_the_page_shows(browser: Browser, site: PagesSite) -> None:
+    page, troubles = open_page(browser, signed_in=False)
+    page.goto(f"{site.url}/activity?period=90d&user=ada.lovelace")
+    page.get_by_label("Management key").fill(MANAGEMENT_SECRET)
+    page.keyboard.press("Enter")
+    page.locator("#export summary").click()
+
+    with page.expect_download() as download:
+        page.locator("#export").get_by_role("link", name="CSV").first.click()
+    text = Path(download.value.path()).read_text()
+
+    ours = [row for row in ROWS if row.end_user == "ada.lovelace"]
+    assert len(text.splitlines()) == len(ours) + 1
+    page.context.close()
+    assert troubles == []
+
+
+def test_the_browsers_own_time_zone_is_one_click(browser: Browser, site: PagesSite) -> None:
+    page, troubles = open_page(browser, timezone_id="Asia/Tokyo")
+    page.goto(f"{site.url}/activity?period=30d")
+    page.locator("#dates summary").click()
+
+    page.get_by_role("button", name="Use Asia/Tokyo").click()
+    page.locator("#dates").get_by_role("button", name="Show").click()
+
+    expect(page.locator("footer")).to_contain_text("Asia/Tokyo")
+    assert "period=30d" in page.url
+    page.context.close()
+    assert troubles == []

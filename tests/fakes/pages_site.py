@@ -5,6 +5,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from socket import AF_INET, SOCK_STREAM, socket
 from time import monotonic, sleep, time
 
@@ -12,6 +13,13 @@ import uvicorn
 from starlette.applications import Starlette
 
 from fakes.sample_ledger import sample_catalog, sample_keys
+from regulars.app import new_key
+from regulars.http.downloads import Downloads
+from regulars.http.explain import explainer
+from regulars.http.wanted import WantedReader
+from regulars.identity.end_user import EndUsers
+from regulars.identity.new_users import NewUsers
+from regulars.identity.personal_ids import PersonalIds
 from regulars.model.catalog import Catalog
 from regulars.model.generation import Generation
 from regulars.routing.health import Failure, Health
@@ -36,15 +44,30 @@ class PagesSite:
 def make_deps(store: SqliteStore) -> WebDeps:
     """What the composition root would give the pages."""
     catalog = sample_catalog()
+    end_users = EndUsers(
+        time,
+        personal=PersonalIds(lambda _account, user: user),
+        new=NewUsers(lambda _account, _name, _user: True, per_hour_max=1),
+    )
+    wanted = WantedReader(
+        catalog, end_users=end_users, holdout_share=0.0, random_bits=Random(3).getrandbits
+    )
+    planner = _planner(catalog)
     return WebDeps(
         reports=store,
         keys=store,
+        spendings=store,
+        contents=store,
+        new_key=new_key,
+        keeps_content=True,
         secret=store.secret("web"),
         account="default",
         catalog=catalog,
         clock=time,
         version="0.0-test",
-        routing=lambda: overview(_planner(catalog), catalog, monotonic()),
+        routing=lambda: overview(planner, catalog, monotonic()),
+        explain=explainer(planner, wanted, "default"),
+        export=Downloads(store).send,
     )
 
 
@@ -56,6 +79,9 @@ def _planner(catalog: Catalog) -> Planner:
         planner.health.failed(endpoints[-1].id, Failure.ERROR, now_s)
     planner.health.succeeded(endpoints[0].id, now_s, ttft_s=0.25, tokens_per_s=80.0)
     planner.router.loads.add(endpoints[0].id, 90_000.0, now_s)
+    for key in range(150):
+        home = endpoints[min(key % 4, 2)].id
+        planner.router.placements.put(key, (home, now_s, 900, None), now_s)
     return planner
 
 

@@ -23,6 +23,7 @@ import uvicorn
 from fakes.provider import ScriptedProvider
 from regulars.app import AppFactory, http_protocol, prepare
 from regulars.config.settings import (
+    ContentSettings,
     IdentitySettings,
     LedgerSettings,
     RoutingSettings,
@@ -186,6 +187,7 @@ def running_gateway(
     server: ServerSettings | None = None,
     upstream: UpstreamSettings | None = None,
     ledger: LedgerSettings | None = None,
+    content: ContentSettings | None = None,
     timeouts: Timeouts = QUICK,
     price: Price | None = PRICE,
     serving: Catalog | None = None,
@@ -203,6 +205,7 @@ def running_gateway(
         server=server or ServerSettings(drain_timeout_s=5.0),
         upstream=upstream or UpstreamSettings(),
         ledger=ledger or LedgerSettings(),
+        content=content or ContentSettings(),
         routing=routing or RoutingSettings(),
         identity=identity or IdentitySettings(),
     )

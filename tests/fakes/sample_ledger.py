@@ -33,6 +33,7 @@ HOSTILE_IDS: Final = (
     "=cmd|' /C calc'!A0",
 )
 _DAY_S: Final = 86_400
+_SESSION_S: Final = 6 * 3600
 _PEOPLE: Final = (
     "ada.lovelace", "grace.hopper", "linus", "margaret_h", "user_8271", "barbara", "dennis.r",
     "katherine", "org:acme/ops-bot", "tenant-42:anna", "radia", "user_1093", "hedy", "alan",
@@ -42,6 +43,15 @@ _MODELS: Final = {
     "qwen/qwen3-235b": ("0.22", "0.88", ("alpenglow", "kestrel")),
     "deepseek/deepseek-v3.2": ("0.27", "0.40", ("northwind", "kestrel", "juniper")),
     "mistral/mistral-small": ("0.10", "0.30", ("juniper",)),
+}
+_PROVIDERS: Final = {
+    slug: Provider(slug, slug, "openai", "http://x", cache_ttl_s=life_s)
+    for slug, life_s in (
+        ("northwind", 300),
+        ("alpenglow", 3600),
+        ("kestrel", None),
+        ("juniper", None),
+    )
 }
 _REASONS: Final = ("warm-session",) * 6 + ("warm-user",) * 3 + ("idle", "cold", "heavy", "valve")
 
@@ -58,12 +68,13 @@ def sample_catalog() -> Catalog:
     """The models and providers that the sample's rows name."""
     models: dict[str, Model] = {}
     for name, (prompt, completion, slugs) in _MODELS.items():
-        price = Price(Decimal(prompt) / 10**6, Decimal(completion) / 10**6)
+        price = Price(
+            Decimal(prompt) / 10**6,
+            Decimal(completion) / 10**6,
+            cache_read=None if slugs[0] == "juniper" else Decimal(prompt) / 10**7,
+        )
         endpoints = tuple(
-            Endpoint(
-                f"{slug}/{name}", name, Provider(slug, slug, "openai", "http://x"), name, price
-            )
-            for slug in slugs
+            Endpoint(f"{slug}/{name}", name, _PROVIDERS[slug], name, price) for slug in slugs
         )
         models[name] = Model(name, name, 0, 131_072, endpoints)
     return Catalog(models)
@@ -102,7 +113,8 @@ def _row(chance: Random, at_s: float) -> Generation:
     prompt_price, completion_price, slugs = _MODELS[model]
     person = min(int(chance.expovariate(0.28)), len(_PEOPLE))
     user = None if person == len(_PEOPLE) else _PEOPLE[person]
-    provider = slugs[person % len(slugs)]
+    # Now and then somebody moves.
+    provider = slugs[(person + (int(at_s // _DAY_S) + person) // 2) % len(slugs)]
     price = Price(
         Decimal(prompt_price) / 10**6,
         Decimal(completion_price) / 10**6,
@@ -125,7 +137,8 @@ def _row(chance: Random, at_s: float) -> Generation:
         model=model,
         streamed=True,
         end_user=user,
-        session=f"chat-{chance.randrange(10_000)}",
+        # Two conversations of each at a time.
+        session=f"chat-{person}-{int(at_s // _SESSION_S)}-{chance.randrange(10_000) % 2}",
         provider=provider,
         endpoint=f"{provider}/{model}",
         upstream_model=model,

@@ -101,6 +101,22 @@ def test_check_without_providers_names_the_demo(tmp_path: Path) -> None:
     assert "demo" in done.stdout
 
 
+def test_check_names_what_scheduled_reports_ask_for_that_nobody_knows(tmp_path: Path) -> None:
+    wrong = 'cron = "0 6 * * *"\nfolder = "out"\n'
+    (tmp_path / "regulars.toml").write_text(
+        f'[[reports]]\nname = "one"\ngroup_by = ["member"]\n{wrong}'
+        f'[[reports]]\nname = "two"\nmetrics = ["price"]\n{wrong}'
+        f'[[reports]]\nname = "three"\nmetrics = ["cost"]\n{wrong}'
+    )
+
+    done = regulars(tmp_path, "check")
+
+    assert done.returncode == 1
+    assert "[[reports]] 'one': dimensions: 'member' is not known; known: user" in done.stderr
+    assert "[[reports]] 'two': metrics: 'price' is not known; known: requests" in done.stderr
+    assert "three" not in done.stderr
+
+
 def test_check_prints_the_schema(tmp_path: Path) -> None:
     done = regulars(tmp_path, "check", "--schema")
 

@@ -187,7 +187,7 @@ def test_erasing_while_the_gateway_serves_that_user(tmp_path: Path) -> None:
 
 def test_a_key_of_the_erased_alone_is_disabled(tmp_path: Path) -> None:
     store = filled(tmp_path, count=10)
-    key, _ = new_key("kiosk", Role.INFERENCE, make_policy("fixed", user=CANARY))
+    key, _ = new_key("kiosk", Role.INFERENCE, users=make_policy("fixed", user=CANARY))
     store.create_key(key)
 
     erase_user(store, "default", (CANARY,), now_s=NOW_S)

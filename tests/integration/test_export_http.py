@@ -4,8 +4,9 @@ import csv
 import io
 import json
 import socket
+import sys
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -19,7 +20,7 @@ from fakes.provider import ScriptedProvider
 from fakes.running_gateway import RunningGateway, running_gateway
 from fakes.sample_ledger import HOSTILE_IDS, hostile_rows, sample_keys, sample_rows
 from regulars.exports.csv_file import harmless
-from regulars.http.export import EXPORTS_MAX
+from regulars.http.downloads import EXPORTS_MAX
 from regulars.model.generation import Generation
 from regulars.stores.sqlite import open_store
 
@@ -190,12 +191,22 @@ def test_an_inference_key_may_not_export(gateway: RunningGateway) -> None:
 
 
 def test_a_client_that_leaves_in_mid_download_frees_its_place(gateway: RunningGateway) -> None:
+    usual_s = sys.getswitchinterval()
+
     for _ in range(EXPORTS_MAX + 2):
         leave_early(gateway)
 
     got = ask_until_free(gateway)
     assert got.status == 200
     assert b"complete; rows=" in got.body
+    assert settles(lambda: sys.getswitchinterval() == usual_s)
+
+
+def settles(holds: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + 10
+    while not holds() and time.monotonic() < deadline:
+        Event().wait(0.05)
+    return holds()
 
 
 def leave_early(gateway: RunningGateway) -> None:

@@ -17,7 +17,7 @@ SECRET = "a signing secret of more than thirty-two bytes"
 
 
 def made_key(gateway: RunningGateway, users: UserPolicy) -> str:
-    key, secret = new_key("app", Role.INFERENCE, users)
+    key, secret = new_key("app", Role.INFERENCE, users=users)
     store = open_store(gateway.settings.store.url)
     try:
         store.create_key(key)

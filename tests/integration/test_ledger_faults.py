@@ -1,13 +1,16 @@
-"""The store's file damaged, read-only or of a newer program while rows flow: clear words, no loss."""
+"""The store's file damaged, locked, full, slow, read-only or newer while rows flow: no row is lost."""
 
 import asyncio
 import contextlib
 import logging
 import os
+import resource
 import shutil
 import sqlite3
+import subprocess
 import tempfile
-from collections.abc import Callable, Generator
+import time
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 
 import pytest
@@ -15,8 +18,10 @@ import pytest
 from conformance.stores.ledgers import generation
 from regulars.config.settings import LedgerSettings
 from regulars.ledger import LedgerWriter
+from regulars.model.generation import Generation
 from regulars.stores.base import Filter, StoreError, StoreVersionError
 from regulars.stores.sqlite import SqliteStore, open_store
+from regulars.stores.sqlite.connect import BUSY_TIMEOUT_S
 from regulars.stores.sqlite.schema import SCHEMA_VERSION
 
 ALL = Filter(account="default")
@@ -125,3 +130,131 @@ def test_a_store_made_newer_is_refused_where_it_is_opened(tmp_path: Path) -> Non
 
     with pytest.raises(StoreVersionError, match="upgrade Regulars"):
         open_store(f"sqlite:///{store.path}")
+
+
+async def kept_after(
+    writer: LedgerWriter, rows: list[Generation], *, lift: Callable[[], object]
+) -> list[bool]:
+    """Settle rows while something is wrong, lift it, and wait until all are durable."""
+    writer.start()
+    settled = await asyncio.gather(*(writer.settle(row) for row in rows))
+    lift()
+    assert await writer.drain(20) == 0
+    writer.stop()
+    return settled
+
+
+def test_a_file_that_may_not_grow_says_so_and_its_rows_wait(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, "regulars.ledger")
+    store = open_store(f"sqlite:///{tmp_path}/ledger.db")
+    store.append([generation(n) for n in range(10)])
+    rows = [generation(n, session="s" * 500) for n in range(100, 300)]
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (wal_of(store).stat().st_size + 8192, hard))
+
+    def lift() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    try:
+        writer = LedgerWriter(store, LedgerSettings(commit_wait_s=0.2, retry_s=0.01))
+        settled = asyncio.run(kept_after(writer, rows, lift=lift))
+    finally:
+        lift()
+
+    assert not any(settled)
+    assert "check its disk and free space" in caplog.text
+    assert "ledger_recovered" in caplog.text
+    assert store.totals(ALL).requests == 210
+    assert list(store.verify()) == []
+    store.close()
+
+
+def wal_of(store: SqliteStore) -> Path:
+    return store.path.with_name(store.path.name + "-wal")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Generator[Path]:
+    """Mount a disk of 1 MB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(disk)]
+    if shutil.which("mount") is None or subprocess.run(command, check=False).returncode:
+        pytest.skip("no disk may be mounted here")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_full_disk_says_so_and_its_rows_wait_for_space(
+    small_disk: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, "regulars.ledger")
+    ballast = small_disk / "ballast"
+    rows = [generation(n, session="s" * 500) for n in range(100)]
+
+    with contextlib.closing(open_store(f"sqlite:///{small_disk}/ledger.db")) as store:
+        store.append([generation(1000)])
+        with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
+            while True:  # bounded by the disk
+                file.write(bytes(4096))
+        writer = LedgerWriter(store, LedgerSettings(commit_wait_s=0.2, retry_s=0.01))
+        settled = asyncio.run(kept_after(writer, rows, lift=ballast.unlink))
+        kept = store.totals(ALL).requests
+        differences = list(store.verify())
+
+    assert not all(settled)
+    assert "out of space: free some on its disk" in caplog.text
+    assert kept == 101
+    assert differences == []
+
+
+def test_a_lock_that_stays_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING, "regulars.ledger")
+    store = open_store(f"sqlite:///{tmp_path}/ledger.db")
+    other = sqlite3.connect(store.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+
+    def lift() -> None:
+        other.close()
+
+    settings = LedgerSettings(commit_wait_s=BUSY_TIMEOUT_S + 1.0, retry_s=0.01)
+    writer = LedgerWriter(store, settings)
+    settled = asyncio.run(kept_after(writer, [generation(1)], lift=lift))
+
+    assert settled == [False]
+    assert "locked by another process: end the one that holds it" in caplog.text
+    assert store.totals(ALL).requests == 1
+    store.close()
+
+
+class SlowDisk:
+    """A ledger on a disk that takes its time for every commit."""
+
+    def __init__(self, store: SqliteStore, commit_s: float) -> None:
+        self._store = store
+        self._commit_s = commit_s
+        self.batches: list[int] = []
+
+    def append(self, rows: Sequence[Generation]) -> None:
+        time.sleep(self._commit_s)
+        self.batches.append(len(rows))
+        self._store.append(rows)
+
+
+def test_on_a_slow_disk_batches_grow_and_waits_are_bounded(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path}/ledger.db")
+    slow = SlowDisk(store, commit_s=0.3)
+    rows = [generation(n) for n in range(200)]
+
+    writer = LedgerWriter(slow, LedgerSettings(commit_wait_s=0.05), spool=store.spool_path)
+    began = time.monotonic()
+    settled = asyncio.run(kept_after(writer, rows, lift=lambda: None))
+
+    assert not any(settled)
+    assert writer.late == 200
+    assert len(slow.batches) <= 2
+    assert time.monotonic() - began < 10
+    assert store.totals(ALL).requests == 200
+    store.close()

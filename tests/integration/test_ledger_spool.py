@@ -11,7 +11,10 @@ import pytest
 
 from conformance.stores.ledgers import generation
 from regulars.config.settings import LedgerSettings
+from regulars.exchange.exchange import unrecorded
 from regulars.ledger import LedgerWriter
+from regulars.model.errors import UnrecordedError
+from regulars.model.generation import Outcome
 from regulars.stores.base import Filter
 from regulars.stores.sqlite import SqliteStore, open_store
 
@@ -168,3 +171,43 @@ def test_a_bad_row_among_spooled_ones_is_set_apart(
 
     assert results.count(True) == 39
     assert store.totals(ALL).requests == 40
+
+
+def test_a_correction_goes_through_the_spool_and_a_restart_and_counts_once(
+    store: SqliteStore,
+) -> None:
+    late = [generation(n, end_user=f"u{n:03d}") for n in range(10)]
+    refused = unrecorded(late[5], UnrecordedError("late"))
+
+    async def refuse_and_die_with_the_store_away() -> None:
+        writer = LedgerWriter(store, SMALL)
+        writer.start()
+        with missing(store):
+            for row in late:
+                writer.submit(row)
+            await asyncio.wait_for(until_spooled(writer, 10), 10)
+            writer.correct(refused)
+            writer.stop()
+
+    async def start_again() -> None:
+        writer = LedgerWriter(store, SMALL)
+        writer.start()
+        writer.submit(generation(99, end_user="u999"))
+        assert await writer.drain(20) == 0
+        writer.stop()
+
+    asyncio.run(refuse_and_die_with_the_store_away())
+    files = spool_files(store)
+    twice = files[1].with_name(files[1].name.replace(".jsonl", "0.jsonl"))
+    twice.write_bytes(files[1].read_bytes())
+    asyncio.run(start_again())
+
+    row = store.generation(refused.id)
+    assert len(files) == 2
+    assert row is not None
+    assert (row.outcome, row.status, row.error) == (Outcome.FAILED, 503, "unrecorded")
+    assert row.cost == late[5].cost
+    assert (store.totals(ALL).requests, store.totals(ALL).failed) == (11, 1)
+    assert insertion_order(store) == [*(f"u{n:03d}" for n in range(10)), "u999"]
+    assert spool_files(store) == []
+    assert list(store.verify()) == []

@@ -88,6 +88,8 @@ GETS = [
     ("/users", f"/users?{ALWAYS}&sort=ttft_p90"),
     ("/users/{user}", f"/users/hedy?{ALWAYS}"),
     ("/users/{user}", f"/users/live?{ALWAYS}"),
+    ("/keys", "/keys?include_disabled=true"),
+    ("/keys/{hash}", f"/keys/{sample_keys()[1].hash}"),
     ("/key", "/key"),
     ("/auth/key", "/auth/key"),
     ("/models", "/models"),
@@ -139,6 +141,26 @@ def test_an_erasures_receipt_is_as_described(
 
     assert got.status == 200
     assert problems(document, "/users/{user}", "delete", got) == []
+
+
+def test_keys_and_what_changes_them_are_as_described(
+    site: RunningGateway, document: dict[str, Any]
+) -> None:
+    def send(method: str, path: str, body: bytes | None = None) -> Answer:
+        return site.request(method, f"/api/v1{path}", body, key=site.management_key)
+
+    made = send("POST", "/keys", b'{"name": "described", "limit": 0.25}')
+    one = f"/keys/{made.json['data']['hash']}"
+    changed = send("PATCH", one, b'{"name": "again", "limit_reset": "weekly"}')
+    deleted = send("DELETE", one)
+
+    answer = document["paths"]["/keys"]["post"]["responses"]["201"]
+    schema = answer["content"]["application/json"]["schema"]
+    schema |= {"components": document["components"]}
+    assert list(Draft202012Validator(schema).iter_errors(made.json)) == []
+    assert changed.status == deleted.status == 200
+    assert problems(document, "/keys/{hash}", "patch", changed) == []
+    assert problems(document, "/keys/{hash}", "delete", deleted) == []
 
 
 def test_a_query_and_its_answer_are_as_described(

@@ -12,10 +12,11 @@ from regulars.reports.windows import Bucket, buckets, zone_named
 from regulars.stores.base import Filter
 from regulars.stores.sqlite import open_store
 from regulars.stores.sqlite.compile import Wheres, compile_query
-from regulars.stores.sqlite.listing import hours_query, page_query
+from regulars.stores.sqlite.listing import hours_query, page_query, quarters_query
 
 MORNING_US = NOON_US // DAY_US * DAY_US
 WEEKS = Window(MORNING_US - 20 * DAY_US, MORNING_US + 20 * DAY_US)
+ODD = Window(MORNING_US - 19 * DAY_US, MORNING_US + 20 * DAY_US)
 ROUGH = Window(WEEKS.from_us, MORNING_US + HOUR_US + 1)
 PLAIN = ReportQuery(account="default", metrics=("requests", "cost"), window=WEEKS)
 ANN = (Condition("user", "eq", ("ann",)),)
@@ -25,7 +26,9 @@ ALL = Wheres((), (), {"account": 1})
 BLOCKS = "SEARCH blocks USING PRIMARY KEY (account_id=? AND block>? AND block<?)"
 DAILY = "SEARCH daily USING PRIMARY KEY (account_id=? AND day>? AND day<?)"
 DAILY_OF_ONE = "SEARCH daily USING PRIMARY KEY (account_id=? AND day=? AND end_user_id=?)"
+PAIRS = "SEARCH pairs USING PRIMARY KEY (account_id=? AND pair>? AND pair<?)"
 HOURLY = "SEARCH hourly USING PRIMARY KEY (account_id=? AND hour>? AND hour<?)"
+QUARTERS = "SEARCH quarters USING PRIMARY KEY (account_id=? AND quarter>? AND quarter<?)"
 ROWS = "SEARCH generation USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"
 ROWS_OF_ONE = "SEARCH by_user USING PRIMARY KEY (user_id=? AND row>? AND row<?)"
 TAIL = "SEARCH tail USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"
@@ -41,7 +44,16 @@ def plan(path: Path, sql: str, values: dict[str, object]) -> list[str]:
 
 def searched(steps: list[str]) -> set[str]:
     """The ledger's trees that a plan touches, and how."""
-    own = ("hourly ", "daily ", "blocks ", "generation ", "by_user ", "tail ")
+    own = (
+        "hourly ",
+        "quarters ",
+        "daily ",
+        "pairs ",
+        "blocks ",
+        "generation ",
+        "by_user ",
+        "tail ",
+    )
     return {
         step for step in steps if step.split(" ", 1)[1].startswith(own) and "(rowid=?)" not in step
     }
@@ -53,14 +65,35 @@ def searched(steps: list[str]) -> set[str]:
         (PLAIN, ALL, None, {HOURLY}),
         (replace(PLAIN, dimensions=("model",)), ALL, "day", {HOURLY}),
         (replace(PLAIN, window=ROUGH), ALL, None, {HOURLY, ROWS}),
-        (replace(PLAIN, dimensions=("user",)), ALL, None, {BLOCKS, DAILY, TAIL}),
+        (replace(PLAIN, dimensions=("user",)), ALL, None, {BLOCKS, PAIRS, TAIL}),
+        (
+            replace(PLAIN, dimensions=("user",), window=ODD),
+            ALL,
+            None,
+            {BLOCKS, PAIRS, DAILY, TAIL},
+        ),
+        (replace(PLAIN, metrics=("cost_prompt",)), ALL, None, {HOURLY}),
+        (replace(PLAIN, zone="Asia/Kathmandu"), ALL, "day", {HOURLY, QUARTERS, TAIL}),
         (replace(PLAIN, dimensions=("user", "model")), ALL, None, {DAILY, TAIL}),
         (replace(PLAIN, dimensions=("model",), where=ANN), ONE, "day", {DAILY_OF_ONE, TAIL}),
         (replace(PLAIN, dimensions=("session",)), ONE, None, {ROWS_OF_ONE, TAIL}),
         (replace(PLAIN, metrics=("ttft_p90",)), ALL, None, {ROWS}),
         (replace(PLAIN, dimensions=("app",)), ALL, None, {ROWS}),
     ],
-    ids=["sums", "day-model", "edges", "users", "user-model", "one", "sessions", "p90", "app"],
+    ids=[
+        "sums",
+        "day-model",
+        "edges",
+        "users",
+        "odd-users",
+        "cost-part",
+        "kathmandu",
+        "user-model",
+        "one",
+        "sessions",
+        "p90",
+        "app",
+    ],
 )
 def test_a_report_seeks_in_the_coarsest_tree_that_knows(
     tmp_path: Path, query: ReportQuery, wheres: Wheres, step: Step | None, touched: set[str]
@@ -71,7 +104,7 @@ def test_a_report_seeks_in_the_coarsest_tree_that_knows(
     assert window.from_us is not None
     assert window.to_us is not None
     spans = (
-        buckets(window, step, zone_named("UTC"))
+        buckets(window, step, zone_named(query.zone))
         if step
         else [Bucket(window.from_us, window.from_us, window.to_us)]
     )
@@ -98,8 +131,10 @@ def test_a_list_by_model_seeks_its_hours_and_only_their_rows(tmp_path: Path) -> 
     query = page_query(where, "generation", values)
 
     hours = plan(store.path, hours_query(where), values | {"from_hour": 0, "to_hour": 1})
+    quarters = plan(store.path, quarters_query(where), values | {"hour": 1})
     rows = plan(store.path, query, values)
 
     assert searched(hours) == {HOURLY}
+    assert searched(quarters) == {QUARTERS}
     assert searched(rows) == {ROWS}
-    assert not any("TEMP B-TREE" in step for step in [*hours, *rows])
+    assert not any("TEMP B-TREE" in step for step in [*hours, *quarters, *rows])

@@ -4,15 +4,16 @@ import multiprocessing
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from conformance.stores.ledgers import NOON_US, generation
+from conformance.stores.ledgers import FULL, NOON_US, generation
 from regulars.stores.base import Filter, StoreError, StoreTimeoutError, StoreVersionError
 from regulars.stores.sqlite import SqliteStore, open_store
 from regulars.stores.sqlite.query import source
-from regulars.stores.sqlite.schema import SCHEMA_VERSION
+from regulars.stores.sqlite.schema import MIGRATIONS, SCHEMA_VERSION
 
 ALL = Filter(account="default")
 TESTS = Path(__file__).parents[1]
@@ -233,4 +234,25 @@ def test_reports_walk_the_index_of_their_range(
 
     steps = "\n".join(line[3] for line in plan)
     assert any(wanted in steps for wanted in expected.split("|"))
+    store.close()
+
+
+def test_an_older_store_learns_what_was_billed_elsewhere(tmp_path: Path) -> None:
+    older = next(n for n, one in enumerate(MIGRATIONS) if any("TABLE byok" in each for each in one))
+    url = f"sqlite:///{tmp_path}/old.db"
+    store = open_store(url)
+    store.append([FULL, generation(1)])
+    store.close()
+    with closing(sqlite3.connect(tmp_path / "old.db")) as connection:
+        for table in ("byok", "content", "key_change", "erasure", "alias", "external_user"):
+            connection.execute(f"DROP TABLE {table}")
+        for column in ("terms", "users"):
+            connection.execute(f"ALTER TABLE api_key DROP COLUMN {column}")
+        connection.execute(f"PRAGMA user_version = {older}")
+
+    store = open_store(url)
+
+    assert FULL.cost is not None
+    spent = store.spent_since("default", FULL.key_hash, None)
+    assert (spent.nanousd, spent.byok_nanousd) == (3000, FULL.cost.byok)
     store.close()

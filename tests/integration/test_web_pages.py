@@ -1,7 +1,9 @@
 """The pages over a real store and real sockets, without a browser."""
 
 import gzip
+import json
 from collections.abc import Generator
+from datetime import UTC, datetime
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 from time import time
@@ -19,11 +21,12 @@ from fakes.sample_ledger import (
     sample_keys,
     sample_rows,
 )
-from regulars.model.generation import Generation, Outcome
+from regulars.model.generation import Attempt, CostSource, Generation, Outcome
 from regulars.stores.base import Filter
 from regulars.web.attempts import FAILURES_MAX
 from regulars.web.names import user_path
 from regulars.web.numbers import usd
+from regulars.web.price_lines import price_lines
 from regulars.web.tokens import LINK, SESSION, sign
 
 NOW_S = time()
@@ -371,3 +374,181 @@ def test_the_identifiers_page_shows_findings_with_masked_examples(site: PagesSit
     assert "no-user" in html
     assert "stable_user_id" in html
     assert refused.status != 200
+
+
+def links(page: str, start: str) -> list[str]:
+    return [piece.split('"')[0].replace("&amp;", "&") for piece in page.split(f'href="{start}')[1:]]
+
+
+def test_exports_hold_exactly_what_the_page_shows(site: PagesSite) -> None:
+    page = ask(site, "/activity?period=90d&model=qwen%2Fqwen3-235b&group=provider", BEARER)[1]
+    rest = next(each for each in links(page, "/activity/export") if "format=jsonl" in each)
+    figures = next(each for each in links(page, "/activity/export") if "rows=chart" in each)
+
+    response, text = ask(site, f"/activity/export{rest}", session_of(site))
+    _, chart = ask(site, f"/activity/export{figures}", session_of(site))
+
+    ours = {row.id for row in ROWS if row.model == "qwen/qwen3-235b"}
+    found = [json.loads(line) for line in text.splitlines()]
+    assert response.headers["Content-Disposition"].startswith("attachment")
+    assert {row["generation_id"] for row in found if "generation_id" in row} == ours
+    assert chart.splitlines()[0].startswith("time,provider,requests")
+
+
+def test_exports_need_a_session_and_a_known_format(site: PagesSite) -> None:
+    away, _ = ask(site, "/activity/export?format=csv")
+    unknown, page = ask(site, "/activity/export?format=exe", session_of(site))
+
+    assert (away.status, away.headers["Location"][:12]) == (303, "/login?next=")
+    assert unknown.status == 400
+    assert "jsonl" in page
+
+
+def test_a_zones_day_is_the_one_the_page_counts(tmp_path: Path) -> None:
+    # 23:30 UTC is the next day in Berlin already.
+    at_us = int(datetime(2026, 3, 10, 23, 30, tzinfo=UTC).timestamp() * 1_000_000)
+    row = replace(ROWS[0], created_at_us=at_us, end_user="night")
+    day = "from=2026-03-11&to=2026-03-11&metric=requests"
+    with running_pages(tmp_path, [row]) as fresh:
+        berlin = ask(fresh, f"/activity?{day}&tz=Europe/Berlin", BEARER)[1]
+        utc = ask(fresh, f"/activity?{day}", BEARER)[1]
+
+    assert "/users/night" in berlin
+    assert "/users/night" not in utc
+
+
+def test_users_are_searched_sorted_and_paged_by_key(tmp_path: Path) -> None:
+    rows = [
+        replace(ROWS[number], end_user=f"person-{number:03}", outcome=Outcome.COMPLETED)
+        for number in range(120)
+    ]
+    with running_pages(tmp_path, rows) as fresh:
+        seen: list[str] = []
+        path = "/users?period=90d&q=PERSON&sort=requests&order=asc"
+        for _ in range(3):
+            page = ask(fresh, path, BEARER)[1]
+            seen += [each.split("?")[0] for each in links(page, "/users/")]
+            later = [each for each in links(page, "/users?") if "cursor=" in each]
+            path = f"/users?{later[-1]}" if later else ""
+        one = ask(fresh, "/users?period=90d&q=son-007", BEARER)[1]
+        wrong, _ = ask(fresh, "/users?period=90d&cursor=nonsense", BEARER)
+
+    assert sorted(seen) == sorted(f"person-{number:03}" for number in range(120))
+    assert links(one, "/users/") == ["person-007"]
+    assert path == ""
+    assert wrong.status == 400
+
+
+def test_who_is_new_who_grew_and_who_stopped(tmp_path: Path) -> None:
+    day_us = 86_400_000_000
+    now_us = int(NOW_S * 1_000_000)
+    priced = next(row for row in ROWS if row.cost and row.cost.total)
+
+    def visits(user: str, days_ago: float, count: int) -> list[Generation]:
+        begin_us = now_us - int(days_ago * day_us)
+        return [
+            replace(
+                priced, id=f"gen-{user}-{begin_us}-{n}", end_user=user, created_at_us=begin_us + n
+            )
+            for n in range(count)
+        ]
+
+    rows = [
+        *visits("fresh", 1, 1),
+        *visits("grower", 10, 1),
+        *visits("grower", 1, 5),
+        *visits("calm", 10, 3),
+        *visits("calm", 1, 2),
+        *visits("gone", 10, 4),
+    ]
+    with running_pages(tmp_path, rows) as fresh:
+        shown = {
+            show: links(ask(fresh, f"/users?period=7d&show={show}", BEARER)[1], "/users/")
+            for show in ("new", "grew", "stopped")
+        }
+
+    assert shown == {"new": ["fresh"], "grew": ["grower", "fresh"], "stopped": ["gone"]}
+
+
+def test_a_users_page_tells_moves_sessions_and_everybodys_share(tmp_path: Path) -> None:
+    base = next(row for row in ROWS if row.outcome is Outcome.COMPLETED and row.usage)
+    made = [
+        replace(
+            base, id=f"gen-move-{number}", created_at_us=int((NOW_S - 600 + number) * 1_000_000),
+            end_user="mover", session="talk/1", endpoint=f"{place}/m", provider=place,
+            attempts=(Attempt(f"{place}/m", place, reason, 200, None, 0.0, 9.0),),
+        )
+        for number, (place, reason) in enumerate([("a", "cold"), ("a", "warm-user"), ("b", "valve")])
+    ]  # fmt: skip
+    with running_pages(tmp_path, made) as fresh:
+        page = ask(fresh, "/users/mover", BEARER)[1]
+        (session,) = links(page, "/sessions/")
+        told = ask(fresh, f"/sessions/{session}", BEARER)[1]
+        sought = ask(fresh, "/sessions/talk%2F1", BEARER)[1]
+        missing, _ = ask(fresh, "/sessions/other", BEARER)
+
+    for text in (page, told, sought):
+        assert text.count('class="moves"') == 1
+        assert "The warm endpoint was overloaded, so this request moved on." in text
+    assert "everybody " in page
+    assert _ids(told) == _ids(sought) == {row.id for row in made}
+    assert missing.status == 404
+
+
+def test_models_show_price_cache_life_and_use(site: PagesSite) -> None:
+    page = ask(site, "/models?period=90d", BEARER)[1]
+    searched = ask(site, "/models?q=JUNIPER", BEARER)[1]
+
+    assert all(model in page for model in site.deps.catalog.models)
+    assert "$0.60" in page
+    assert "learned" in page
+    assert "mistral/mistral-small" in searched
+    assert "qwen/qwen3-235b</bdi>" not in searched
+
+
+def test_routing_explains_a_request_without_sending_it(site: PagesSite) -> None:
+    page = ask(site, "/routing?ask=mistral%2Fmistral-small&of=ada", BEARER)[1]
+    unknown = ask(site, "/routing?ask=nobody&of=%3Cb%3E", BEARER)[1]
+
+    assert "<strong><bdi>juniper/mistral/mistral-small</bdi></strong>" in page
+    assert "at home at northwind" in page
+    assert "is not served here" in unknown
+    assert '<b>"' not in unknown
+    assert "&lt;b&gt;" in unknown
+
+
+def test_every_price_line_is_tokens_times_price() -> None:
+    for row in [each for each in ROWS if each.cost][-40:]:
+        lines = price_lines(row)
+
+        assert row.cost is not None
+        assert row.usage is not None
+        assert sum(line.nanousd for line in lines) == row.cost.total
+        assert sum(line.tokens for line in lines) == row.usage.total_tokens
+
+
+def test_a_cost_that_another_reported_has_no_lines_of_ours() -> None:
+    row = next(each for each in ROWS if each.cost)
+
+    assert price_lines(replace(row, cost_source=CostSource.REPORTED)) == ()
+    assert price_lines(replace(row, price=None)) == ()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/users?period=90d",
+        "/users?period=90d&col=requests&col=prompt&col=completion&col=first",
+        "/users/ada.lovelace?period=90d&group=provider",
+        "/models?period=1y",
+        "/routing?period=1y&ask=qwen/qwen3-235b&of=ada",
+        "/login",
+    ],
+)
+def test_every_page_is_small(site: PagesSite, path: str) -> None:
+    response, page = ask(site, path, BEARER | {"Accept-Encoding": "gzip"})
+
+    # `ask` holds what was packed to PAGE_BYTES_MAX.
+    assert (response.status, response.headers["Content-Encoding"]) == (200, "gzip")
+    assert "<style" not in page
+    assert ' style="' not in page

@@ -1,5 +1,6 @@
 """Any order of events gives exactly one row, and the row's parts agree."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -18,7 +19,12 @@ from regulars.exchange.exchange import (
     refused,
 )
 from regulars.model.catalog import Endpoint, Provider
-from regulars.model.errors import UnavailableError, UpstreamClosedError, UpstreamTimeoutError
+from regulars.model.errors import (
+    InternalError,
+    UnavailableError,
+    UpstreamClosedError,
+    UpstreamTimeoutError,
+)
 from regulars.model.generation import CostSource, Outcome, UsageSource
 from regulars.model.money import Price, ReportedCost
 from regulars.model.tokens import Usage
@@ -175,3 +181,19 @@ def test_an_answer_that_came_to_nothing_is_free() -> None:
     assert row.usage == Usage(500, 0)
     assert row.cost is not None
     assert row.cost.total == 0
+
+
+def test_a_mistake_in_pricing_does_not_take_the_row_along() -> None:
+    broken = replace(ENDPOINTS[0], price=Price(prompt=Decimal("NaN"), completion=Decimal(1)))
+    exchange = Exchange(ACCEPTED)
+    exchange.begin(broken, "cold", 100.0)
+    answer = Answer(None, Usage(5, 5), "stop", "stop", 3)
+
+    with pytest.raises(ValueError, match=r"NaN|'n'"):
+        exchange.finish(COMPLETED, answer, 101.0)
+    row = exchange.finish(failed(InternalError("a mistake")), answer, 101.0)
+
+    assert (row.outcome, row.status) == (Outcome.FAILED, 500)
+    assert (row.usage, row.cost) == (Usage(5, 5), None)
+    assert len(row.attempts) == 1
+    assert exchange.ended

@@ -3,11 +3,11 @@ from hypothesis import strategies as st
 
 from regulars.model.generation import Attempt
 from regulars.stores.base import SeriesPoint, Sums
-from regulars.web.charts import StackedChart, bar_totals, merged, sparkline, stacked, waterfall
+from regulars.web.charts import StackedChart, bar_totals, sparkline, stacked, waterfall
 from regulars.web.numbers import compact
-from regulars.web.periods import DAY_US, HOUR_US, Window, custom, recent
+from regulars.web.periods import DAY_US, HOUR_US, Window, custom, cut, recent
 
-DAY = Window(0, DAY_US, "hour", HOUR_US, "24 hours")
+DAY = cut((0, DAY_US), "hour", HOUR_US, words="24 hours")
 
 
 def point(hour: int, group: str | None, requests: int) -> SeriesPoint:
@@ -90,7 +90,7 @@ def test_sparkline_of_nothing_is_flat() -> None:
 
 
 def test_bar_totals_fold_steps_into_bars() -> None:
-    folded = Window(0, DAY_US, "hour", 6 * HOUR_US, "1 day")
+    folded = cut((0, DAY_US), "hour", 6 * HOUR_US, words="1 day")
 
     totals = bar_totals([point(0, "a", 1), point(5, "b", 2), point(6, "a", 4)], folded, _requests)
 
@@ -112,12 +112,6 @@ def test_waterfall_keeps_spans_on_the_line_and_visible() -> None:
         ("99.5%", "0.5%"),
     ]
     assert waterfall(attempts[2:], 0.0)[0].width == "0.5%"
-
-
-def test_merged_adds_each_group_up_by_cost() -> None:
-    rows = merged([point(0, "a", 1), point(1, "b", 5), point(2, "a", 2)])
-
-    assert [(name, sums.requests) for name, sums in rows] == [("b", 5), ("a", 3)]
 
 
 def _requests(sums: Sums) -> int:

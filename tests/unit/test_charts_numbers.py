@@ -1,8 +1,10 @@
+from zoneinfo import ZoneInfo
+
 import pytest
 
 from regulars.web import numbers
 from regulars.web.names import public_address, shortened, user_path, visible
-from regulars.web.periods import ago, bar_words, custom, recent
+from regulars.web.periods import HOUR_US, ago, bar_words, custom, recent
 from regulars.web.view import View, dates_refused, parse
 
 NBSP = "\N{NARROW NO-BREAK SPACE}"
@@ -96,7 +98,7 @@ def test_windows_end_now_and_are_aligned() -> None:
         window = recent(slug, NOW_US)
         assert window.bars == bars
         assert window.from_us < NOW_US < window.to_us
-        assert window.before().to_us == window.from_us
+        assert window.before() == (2 * window.from_us - window.to_us, window.from_us)
 
 
 def test_custom_dates_include_both_ends_and_are_bounded() -> None:
@@ -134,3 +136,22 @@ def test_unreadable_view_is_the_default() -> None:
     dated = parse({"from": "2026-02-01", "to": "2026-02-02"})
     assert dated.href("/users") == "/users?period=custom&from=2026-02-01&to=2026-02-02"
     assert dated.href("/users", period="7d") == "/users?period=7d"
+
+
+def test_days_of_a_zone_begin_at_its_midnights_across_a_clock_change() -> None:
+    berlin = ZoneInfo("Europe/Berlin")
+
+    window = custom("2026-03-28", "2026-03-30", berlin)
+    month = custom("2026-03-01", "2026-03-31", berlin)
+
+    assert window is not None
+    assert month is not None
+    assert (window.to_us - window.from_us, window.bars) == (71 * HOUR_US, 71)
+    assert month.end_of(28) - month.starts[28] == 23 * HOUR_US
+    assert bar_words(month.starts[28], month.end_of(28), berlin) == "Sun 29 Mar 2026"
+
+
+def test_a_view_keeps_its_zone_and_refuses_strange_ones() -> None:
+    assert parse({"tz": "Europe/Berlin"}).href("/activity").endswith("&tz=Europe%2FBerlin")
+    assert parse({"tz": "../../etc/passwd"}) == View()
+    assert dates_refused({"tz": "Mars/Base"})

@@ -126,6 +126,40 @@ def test_a_price_has_those_of_other_service_tiers(tmp_path: Path) -> None:
     assert price.services == (("flex", Price(prompt=Decimal("0.30"), completion=Decimal("0.4"))),)
 
 
+def test_a_price_has_those_of_longer_prompts(tmp_path: Path) -> None:
+    long = '{ prompt = "1.20", completion = "1.60" }'
+    flex = f'flex = {{ prompt = "0.30", completion = "0.4", above = {{ 200000 = {long} }} }}'
+    above = f'above = {{ 1000000 = {{ prompt = "9", completion = "9" }}, 200000 = {long} }}'
+    text = TWO_PROVIDERS.replace(
+        "completion = 0.8 }", f"completion = 0.8, {above}, services = {{ {flex} }} }}"
+    )
+
+    settings = loaded(tmp_path, text)
+
+    price = settings.catalog.models["a/b"].endpoints[0].price
+    assert price is not None
+    longer = Price(prompt=Decimal("1.20"), completion=Decimal("1.60"))
+    plain = Price(prompt=Decimal("0.60"), completion=Decimal("0.8"))
+    assert [price.of(tokens, None).prompt for tokens in (0, 200_000, 200_001, 2_000_000)] == [
+        plain.prompt,
+        plain.prompt,
+        longer.prompt,
+        Decimal(9),
+    ]
+    ((name, service),) = price.services
+    assert name == "flex"
+    assert service.of(200_001, None) == longer
+
+
+@pytest.mark.parametrize("written", ["0", "-5", "many", '"2e5"'])
+def test_a_length_that_is_none_is_named(tmp_path: Path, written: str) -> None:
+    above = f'above = {{ {written} = {{ prompt = "9", completion = "9" }} }}'
+    text = TWO_PROVIDERS.replace("completion = 0.8 }", f"completion = 0.8, {above} }}")
+
+    with pytest.raises(ConfigError, match=r"price\.above"):
+        loaded(tmp_path, text)
+
+
 def test_no_source_at_all_gives_the_defaults_and_an_empty_catalog(tmp_path: Path) -> None:
     settings = load(Sources(env={"REGULARS_HOME": str(tmp_path / "home")}, folder=tmp_path), PRICES)
 

@@ -19,7 +19,10 @@ from regulars.model.generation import CostSource, UsageSource
 from regulars.model.money import NANO, Cost, Price, ReportedCost
 from regulars.model.tokens import Usage
 from regulars.providers.openai.charged import read_cost
+from regulars.providers.openai.stream import StreamReader
 from regulars.providers.openai.usage import read_usage
+from regulars.providers.openai.whole import read_whole
+from regulars.wire.answers import Label
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 AT_US = 1_772_366_400_000_000
@@ -506,6 +509,31 @@ def test_the_service_tier_that_served_has_the_price(
     served: str | None, asked: str | None, expected: Price | None
 ) -> None:
     assert service_price(TIERED, served=served, asked=asked) == expected
+
+
+@pytest.mark.parametrize(
+    ("raw", "tier"),
+    [
+        (b'{"input_tokens":9,"output_tokens":4,"service_tier":"priority"}', "priority"),
+        (b'{"input_tokens":9,"output_tokens":4,"service_tier":"batch"}', "batch"),
+        (b'{"input_tokens":9,"output_tokens":4,"service_tier":null}', None),
+        (b'{"input_tokens":9,"output_tokens":4,"service_tier":{"a":1}}', None),
+        (b'{"input_tokens":9,"output_tokens":4}', None),
+    ],
+)
+def test_the_service_tier_inside_usage_is_read_whole_and_streamed(
+    raw: bytes, tier: str | None
+) -> None:
+    choice = b'"choices":[{"index":0,%b:{"role":"assistant","content":"a"},"finish_reason":"stop"}]'
+    body = b'{"id":"c",' + choice % b'"message"' + b',"usage":%b}' % raw
+    chunk = b'data: {"id":"c",' + choice % b'"delta"' + b',"usage":%b}\n\n' % raw
+    reader = StreamReader(Label("gen-1", 1, "m", "P"))
+
+    whole = read_whole("P", body)
+    reader.feed(chunk)
+
+    assert whole.service_tier == tier
+    assert reader.service_tier == tier
 
 
 def test_service_tiers_are_priced_as_the_list_has_them() -> None:

@@ -27,6 +27,7 @@ from regulars.cli.filters import (
 )
 from regulars.cli.generation import shown
 from regulars.cli.options import ConfigOption, JsonOption, failed
+from regulars.reports.definitions import METRICS as KNOWN_METRICS
 
 METRICS: Final = "requests,failed_requests,prompt_tokens,cached_share,completion_tokens,cost"
 BAR_CHARS: Final = 12
@@ -149,25 +150,39 @@ def _show(rows: list[dict[str, Any]], metrics: str, *, as_json: bool) -> None:
     figures = metrics.split(",")
     charted = _first(metrics)
     most = max((float(row[charted] or 0) for row in rows), default=0.0)
+    headings = {name: _heading(name) for name in rows[0]}
     print_table(
-        [*rows[0], ""],
+        [*headings.values(), ""],
         [[*_cells(row, figures), _bar(float(row[charted] or 0), most)] for row in rows],
+        numbers=[headings[name] for name in figures if name in headings],
     )
+
+
+def _heading(name: str) -> str:
+    metric = KNOWN_METRICS.get(name)
+    return name if metric is None else metric.label
 
 
 def _cells(row: dict[str, Any], figures: Sequence[str]) -> list[str]:
     return [
-        _figure(value) if name in figures else shown(str(NOBODY if value is None else value))
+        _figure(name, value) if name in figures else shown(str(NOBODY if value is None else value))
         for name, value in row.items()
     ]
 
 
-def _figure(value: Any) -> str:
+def _figure(name: str, value: Any) -> str:
+    """Write a figure for people (money comes in USD here); programs read --json."""
     if value is None:
         return "unknown"
+    if isinstance(value, str):
+        return value
+    metric = KNOWN_METRICS.get(name)
+    if metric is not None and metric.unit == "share":
+        return f"{100 * value:.1f} %"
     if isinstance(value, int):
         return f"{value:,}"
-    return value if isinstance(value, str) else f"{value:.6f}".rstrip("0").rstrip(".")
+    text = f"{value:,.6f}".rstrip("0").rstrip(".")
+    return f"${text}" if metric is not None and metric.unit == "nanousd" else text
 
 
 def _bar(value: float, most: float) -> str:

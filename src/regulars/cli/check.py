@@ -5,10 +5,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from regulars.cli.options import ConfigOption, load_or_exit, sources
+from regulars.cli.options import ConfigOption, failed, load_or_exit, sources
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from regulars.cli.providers import Served
+    from regulars.config.settings import ReportSettings
     from regulars.model.money import Price
 
 
@@ -29,6 +32,7 @@ def check(
 
     origin = sources(config)
     settings = load_or_exit(origin)
+    _check_reports(settings.reports)
     complete = found(settings, origin)
     server = settings.server
     typer.echo(f"address    {server.host}:{server.port}, workers: {server.workers}")
@@ -37,6 +41,22 @@ def check(
         typer.echo("providers  none found: the demo's llama.cpp servers would be started")
     else:
         _print_served(complete)
+    for report in settings.reports:
+        typer.echo(f"report     {report.name}: {report.cron!r} to {report.target}")
+
+
+def _check_reports(reports: "Sequence[ReportSettings]") -> None:
+    from regulars.delivery.deliver import check_report
+    from regulars.reports.schema import ReportError
+
+    problems: list[str] = []
+    for report in reports:
+        try:
+            check_report(report)
+        except ReportError as error:
+            problems.append(f"[[reports]] {report.name!r}: {error}")
+    if problems:
+        raise failed("\n".join(problems))
 
 
 def _print_served(complete: "Served") -> None:

@@ -1,11 +1,12 @@
 """`regulars export`: every request or any report into a file, which is there only once it is whole."""
 
+import gc
 import os
 import sys
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO
+from typing import TYPE_CHECKING, Annotated, BinaryIO, Final
 
 import typer
 
@@ -25,6 +26,9 @@ from regulars.cli.since import SinceOption
 
 if TYPE_CHECKING:
     from rich.progress import Progress
+
+GC_YOUNG_MAX: Final = 20_000
+"""Rows make no cycles, and there are many: at the usual 700, looking took a sixth of the CPU."""
 
 
 def export(
@@ -67,7 +71,11 @@ def export(
         provider=provider, api_key_hash=key, time_zone=time_zone, group_by=by, metrics=metrics,
         granularity=step, bare="true" if bare else None,
     )  # fmt: skip
-    with answers(url, key_env, config) as source, closing(source.export(asked)) as pieces:
+    with (
+        _calm_garbage_collection(),
+        answers(url, key_env, config) as source,
+        closing(source.export(asked)) as pieces,
+    ):
         if not to_file:
             _write(pieces, sys.stdout.buffer)
             return
@@ -80,6 +88,16 @@ def export(
         typer.echo(json.dumps({"file": str(output), "format": chosen, "bytes": size}))
     else:
         typer.echo(f"{output}: {size} bytes", err=True)
+
+
+@contextmanager
+def _calm_garbage_collection() -> Generator[None]:
+    before = gc.get_threshold()
+    gc.set_threshold(GC_YOUNG_MAX, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 def _write(pieces: Iterator[bytes], target: BinaryIO) -> None:

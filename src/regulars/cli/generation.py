@@ -1,6 +1,7 @@
 """`regulars generation ID`: one request, in full."""
 
-from typing import Annotated
+from collections.abc import Iterator, Mapping
+from typing import Annotated, cast
 
 import msgspec
 import typer
@@ -29,10 +30,20 @@ def generation(
 
     view = msgspec.json.Decoder(dict[str, object], float_hook=Decimal).decode(found)
     attempts = view.pop("provider_responses")
-    print_table(("field", "value"), [(k, _text(v)) for k, v in view.items() if v is not None])
+    print_table(("field", "value"), _fields(view))
     if isinstance(attempts, list) and attempts:
         names = list(attempts[0])
         print_table(names, [[_text(each[name]) for name in names] for each in attempts])
+
+
+def _fields(view: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    """Yield what is known, field by field; the parts of a field follow it."""
+    for name, value in view.items():
+        if isinstance(value, dict):
+            parts = cast("dict[str, object]", value)
+            yield from ((f"{name}.{part}", text) for part, text in _fields(parts))
+        elif value is not None:
+            yield name, _text(value)
 
 
 def _text(value: object) -> str:

@@ -151,7 +151,7 @@ def make_key(
     from regulars.model.caller import CALLERS_WORD, Role
 
     role = Role.MANAGEMENT if management else Role.INFERENCE
-    key, secret = new_key(name, role, users or CALLERS_WORD)
+    key, secret = new_key(name, role, users=users or CALLERS_WORD)
     store.create_key(key)
     return key, secret
 

@@ -6,6 +6,7 @@ are looked up.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +19,7 @@ from regulars.config.references import default_ids, reference_problems
 from regulars.config.schema import (
     EndpointTable,
     File,
+    LengthsTable,
     ModelTable,
     PriceTable,
     ProviderTable,
@@ -26,6 +28,7 @@ from regulars.config.schema import (
     TimesTable,
 )
 from regulars.config.settings import (
+    ContentSettings,
     IdentitySettings,
     LedgerSettings,
     ReportSettings,
@@ -114,6 +117,7 @@ def _settings(file: File, merged: Merged, sources: Sources, catalog: Catalog) ->
         server=ServerSettings(**file.server.model_dump()),
         upstream=UpstreamSettings(**file.upstream.model_dump(exclude=set(TimesTable.model_fields))),
         ledger=LedgerSettings(**file.ledger.model_dump()),
+        content=ContentSettings(**file.content.model_dump()),
         routing=RoutingSettings(**file.routing.model_dump()),
         identity=IdentitySettings(**file.identity.model_dump()),
         reports=tuple(_report(table, merged, sources) for table in file.reports),
@@ -283,10 +287,10 @@ def _price(written: EndpointTable, provider: Provider, offers: _Offers, at: str)
         return offers.prices.of(query)
     try:
         services = tuple(
-            (tier, offers.prices.read(_texts(table)))
+            (tier, _by_length(table, offers.prices))
             for tier, table in written.price.services.items()
         )
-        return replace(offers.prices.read(_texts(written.price)), services=services)
+        return replace(_by_length(written.price, offers.prices), services=services)
     except ValueError as error:
         offers.problems.append(
             Problem(f"{at}.price", None, str(error), "USD per million tokens, as text")
@@ -294,9 +298,18 @@ def _price(written: EndpointTable, provider: Provider, offers: _Offers, at: str)
         return None
 
 
+def _by_length(written: LengthsTable, prices: Prices) -> Price:
+    """Read a price with those of longer prompts. Raises ValueError."""
+    base = prices.read(_texts(written))
+    if not written.above:
+        return base
+    longer = [(tokens, prices.read(_texts(table))) for tokens, table in written.above.items()]
+    return replace(base, tiers=((-1, base), *sorted(longer, key=itemgetter(0))))
+
+
 def _texts(price: PriceTable) -> dict[str, str]:
     """The table as it was written: parts that are absent stay absent."""
     return {
         key: str(value)
-        for key, value in price.model_dump(exclude_none=True, exclude={"services"}).items()
+        for key, value in price.model_dump(exclude_none=True, exclude={"above", "services"}).items()
     }

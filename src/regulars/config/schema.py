@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from pydantic_core import PydanticCustomError
 
 from regulars.model.catalog import CacheKeyRule, EndUserField
+from regulars.model.tokens import TOKENS_MAX
 
 DIALECTS: Final = ("openai",)
 STORE_SCHEMES: Final = ("sqlite",)
@@ -199,6 +200,19 @@ class LedgerTable(Table):
     )
 
 
+class ContentTable(Table):
+    """Prompts and completions, of the keys that have them kept."""
+
+    enabled: bool = Field(False, description="Whether any may be kept; each key says how many.")
+    keep_days: int = Field(7, ge=1, le=3650, description="Older ones are deleted.")
+    item_bytes_max: int = Field(
+        65_536, ge=256, le=4_194_304, description="Of each text; what is longer is cut."
+    )
+    waiting_bytes_max: int = Field(
+        67_108_864, ge=65_536, le=2**32, description="Waiting for the store; beyond it: dropped."
+    )
+
+
 class RoutingTable(Table):
     """How users are placed."""
 
@@ -306,11 +320,21 @@ class PriceTable(Table):
     request: Usd | None = Field(None, description="Each request, whatever its size; absent: 0.")
 
 
-class OfferTable(PriceTable):
+class LengthsTable(PriceTable):
+    """A price, and what longer prompts cost."""
+
+    above: dict[Annotated[int, Field(gt=0, le=TOKENS_MAX)], PriceTable] = Field(
+        default_factory=dict[int, PriceTable],
+        max_length=16,
+        description="The whole price of prompts longer than so many tokens: `200000`.",
+    )
+
+
+class OfferTable(LengthsTable):
     """A price, and what the provider's other service tiers cost."""
 
-    services: dict[Annotated[str, AfterValidator(_service)], PriceTable] = Field(
-        default_factory=dict[str, PriceTable],
+    services: dict[Annotated[str, AfterValidator(_service)], LengthsTable] = Field(
+        default_factory=dict[str, LengthsTable],
         max_length=16,
         description="By tier as answers name it: `flex`, `priority`, `batch`.",
     )
@@ -436,6 +460,7 @@ class File(Table):
     server: ServerTable = ServerTable()  # pyright: ignore[reportCallIssue] - defaults in Field()
     upstream: UpstreamTable = UpstreamTable()  # pyright: ignore[reportCallIssue] - likewise
     ledger: LedgerTable = LedgerTable()  # pyright: ignore[reportCallIssue] - likewise
+    content: ContentTable = ContentTable()  # pyright: ignore[reportCallIssue] - likewise
     routing: RoutingTable = RoutingTable()  # pyright: ignore[reportCallIssue] - likewise
     identity: IdentityTable = IdentityTable()  # pyright: ignore[reportCallIssue] - likewise
     store: StoreTable = StoreTable()  # pyright: ignore[reportCallIssue] - likewise

@@ -71,6 +71,20 @@ class LedgerSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ContentSettings:
+    """Whether keys may have prompts and completions kept, and how long. Sizes in bytes."""
+
+    enabled: bool = False
+    """False: nothing that is said is kept, whatever a key's terms."""
+    keep_days: int = 7
+    """What is older is deleted; and never later than its row (`[ledger] keep_days`)."""
+    item_bytes_max: int = 65_536
+    """Of a prompt, a completion, a reasoning each; what is longer is cut."""
+    waiting_bytes_max: int = 67_108_864
+    """What waits for the store; beyond it contents are dropped and counted."""
+
+
+@dataclass(frozen=True, slots=True)
 class RoutingSettings:
     """How users are placed. Floor in cost units a minute and endpoint, times in seconds."""
 
@@ -153,6 +167,7 @@ class Settings:
     server: ServerSettings = field(default_factory=ServerSettings)
     upstream: UpstreamSettings = field(default_factory=UpstreamSettings)
     ledger: LedgerSettings = field(default_factory=LedgerSettings)
+    content: ContentSettings = field(default_factory=ContentSettings)
     routing: RoutingSettings = field(default_factory=RoutingSettings)
     identity: IdentitySettings = field(default_factory=IdentitySettings)
     reports: tuple[ReportSettings, ...] = ()

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -13,6 +13,7 @@ from regulars.delivery.schedule import told_period
 from regulars.delivery.webhook import Parcel, send
 from regulars.exports.aggregated import DEFAULT_METRICS, conditions
 from regulars.exports.export import MEDIA_TYPES, ExportQuery, Source, export_pieces
+from regulars.reports.definitions import check
 from regulars.reports.schema import LIMIT_MAX, ReportQuery, Window
 from regulars.stores.base import Filter
 
@@ -71,6 +72,13 @@ def report_query(report: ReportSettings, account: str, due: datetime) -> ExportQ
         zone=report.time_zone,
         title=report.name,
     )
+
+
+def check_report(report: ReportSettings) -> None:
+    """Refuse a report whose dimensions or figures nobody knows. Raises ReportError."""
+    asked = report_query(report, "", datetime.now(UTC)).report
+    if asked is not None:
+        check(asked)
 
 
 def deliver(means: Means, report: ReportSettings, due: datetime) -> Done:

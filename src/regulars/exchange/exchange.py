@@ -101,6 +101,7 @@ class Exchange:
         "_attempt_at_s",
         "_attempts",
         "_endpoint",
+        "_pricing",
         "_reason",
         "_status",
         "accepted",
@@ -115,6 +116,7 @@ class Exchange:
         self._reason = ""
         self._attempt_at_s = 0.0
         self._status: int | None = None
+        self._pricing = False
         self.content_at_s: float | None = None
         """When the first content went to the client; None until then."""
         self.ended = False
@@ -167,16 +169,20 @@ class Exchange:
         """End the generation: its one row, priced.
 
         An upstream that was asked and never said what it counted is estimated from bytes, as
-        far as there was an answer at all.
+        far as there was an answer at all. Should pricing raise, a mistake of ours, the generation
+        has not ended: called again, `finish` makes its row without a cost.
         """
         assert not self.ended, f"generation {self.accepted.id} has already ended"
-        self.ended = True
         if self._endpoint is not None and not self._attempt_closed():
             self._close_attempt(end.error, now_s)
         usage, source = self._usage(end, answer)
         accepted, endpoint = self.accepted, self._endpoint
-        charged = self._charge(end, answer, usage, source)
+        charged = UNCHARGED
+        if not self._pricing:
+            self._pricing = True
+            charged = self._charge(end, answer, usage, source)
         content_at_s = self.content_at_s
+        self.ended = True
         return Generation(
             id=accepted.id,
             created_at_us=accepted.created_at_us,

@@ -9,6 +9,7 @@ from regulars.reports.windows import zone_named
 
 MINUTE_US: Final = 60_000_000
 _MINUTES_KEPT: Final = 4096
+_MINUTE_CHARS: Final = len("2026-01-31 12:00")
 
 
 def clock(zone: str, *, between: str = " ") -> Callable[[int], str]:
@@ -22,9 +23,8 @@ def clock(zone: str, *, between: str = " ") -> Callable[[int], str]:
     # Offsets change at whole minutes, and neighbours mostly share theirs.
     @lru_cache(maxsize=_MINUTES_KEPT)
     def minute(number: int) -> tuple[str, str]:
-        at = datetime.fromtimestamp(number * 60, where)
-        offset = "" if zone == "UTC" else f"{at:%z}"
-        return f"{at:%Y-%m-%d}{between}{at:%H:%M}", offset and f"{offset[:3]}:{offset[3:]}"
+        text = datetime.fromtimestamp(number * 60, where).isoformat(between, timespec="minutes")
+        return text[:_MINUTE_CHARS], "" if zone == "UTC" else text[_MINUTE_CHARS:]
 
     def write(at_us: int) -> str:
         number, rest_us = divmod(at_us, MINUTE_US)

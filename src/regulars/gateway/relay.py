@@ -31,7 +31,10 @@ from regulars.gateway.metadata import openrouter_metadata
 from regulars.gateway.quiet import QuietTimer
 from regulars.gateway.routes import EndpointRoute
 from regulars.gateway.sharing import RoutingExchange
+from regulars.gateway.spending import Spending
 from regulars.ledger import LedgerWriter, NoLedger
+from regulars.ledger.contents import ContentKeeper, Transcript
+from regulars.model.caller import UNLIMITED, KeyTerms
 from regulars.model.errors import (
     CallerError,
     GatewayError,
@@ -65,6 +68,8 @@ class Call(Struct, frozen=True):
     cold_reason: str | None = None
     """Why warmth does not count for this request, None when it does."""
     wants_metadata: bool = False
+    terms: KeyTerms = UNLIMITED
+    """Of the caller's key."""
 
 
 @dataclass(slots=True)
@@ -80,6 +85,8 @@ class _Conduct:
     answer: Answer = NOTHING
     plan: Plan | None = None
     row: Generation | None = None
+    transcript: Transcript | None = None
+    """What is said, where it is to be kept."""
 
 
 class Relay:
@@ -93,6 +100,8 @@ class Relay:
         routes: Mapping[str, EndpointRoute],
         planner: Planner,
         writer: LedgerWriter | NoLedger,
+        spending: Spending,
+        contents: ContentKeeper,
         others: RoutingExchange | None = None,
     ) -> None:
         self._keepalive_s = settings.server.keepalive_comment_s
@@ -105,6 +114,8 @@ class Relay:
         self._routes = routes
         self._planner = planner
         self._writer = writer
+        self._spending = spending
+        self._contents = contents
         self._others = others
         self.in_flight = 0
         self._in_flight_of: dict[str, int] = {}
@@ -206,6 +217,11 @@ class Relay:
         """Try endpoints in the router's order until one answers."""
         call, exchange = conduct.call, conduct.exchange
         last: UpstreamError | None = None
+        if call.terms.limit_nanousd is not None:
+            await self._spending.admit(call.accepted, call.terms)
+        if call.terms.content_share:
+            messages = call.request.fields["messages"]
+            conduct.transcript = self._contents.listen(messages, call.terms.content_share)
         if self._others is not None and call.cold_reason is None:
             await self._others.learn(call.request, call.candidates)
         now_s = time.monotonic()
@@ -261,6 +277,8 @@ class Relay:
             answer.service_tier,
         )
         conduct.exchange.content(time.monotonic())
+        if conduct.transcript is not None:
+            conduct.transcript.hear_whole(answer.fields["choices"])
         row = await self._settle(conduct, COMPLETED)
         assert row.usage is not None, "a completed generation has usage, if only an estimate"
         label = _label(conduct.call, choice)
@@ -274,10 +292,14 @@ class Relay:
         generation_id = exchange.accepted.id
         label = _label(conduct.call, choice)
         reader = StreamReader(label)
+        feed, transcript = reader.feed, conduct.transcript
+        if transcript is not None:
+            transcript.begin()
+            feed = transcript.listening(feed)
 
         def take(piece: bytes) -> bool:
             """Pass a piece on, in the upstream connection's own callback: no task wakes up."""
-            frames = reader.feed(piece)
+            frames = feed(piece)
             if not frames:
                 return not reader.halted
             if exchange.content_at_s is None:
@@ -309,6 +331,8 @@ class Relay:
 
     async def _end_stream(self, conduct: _Conduct, reader: StreamReader) -> None:
         rest = reader.end()
+        if conduct.transcript is not None:
+            conduct.transcript.hear(rest)
         if reader.error is not None:
             raise reader.error
         if not reader.done and reader.finish_reason is None:
@@ -360,6 +384,11 @@ class Relay:
         row = self._finish(conduct, end)
         durable = await self._writer.settle(row)
         conduct.row = row
+        if conduct.call.terms.limit_nanousd is not None:
+            self._spending.record(row)
+        if conduct.transcript is not None:
+            self._writer.keep_content(row, conduct.transcript, durable=durable)
+            conduct.transcript = None
         if not durable and end is COMPLETED and self._refuse_late:
             error = UnrecordedError(
                 "the answer could not be recorded in time, and [ledger] when_late is refuse",

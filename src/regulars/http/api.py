@@ -10,8 +10,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from regulars.http.auth import Authenticator
+from regulars.http.downloads import Downloads
 from regulars.http.errors import error_body, error_headers
-from regulars.model.caller import ApiKey
+from regulars.model.caller import ApiKey, KeyTerms, Role
 from regulars.model.catalog import Catalog
 from regulars.model.errors import (
     CallerError,
@@ -20,8 +21,12 @@ from regulars.model.errors import (
     UnavailableError,
 )
 from regulars.reports.schema import ReportError
-from regulars.stores.base import Registry, Reports, StoreError, StoreTimeoutError
+from regulars.stores.base import Keys, Registry, Reports, StoreError, StoreTimeoutError
+from regulars.stores.contents import Contents
+from regulars.stores.spendings import Spendings
 
+NewKey = Callable[[str, Role, KeyTerms], tuple[ApiKey, str]]
+"""Makes a key of a name, a role and terms, and the secret that is shown once."""
 Handler = Callable[[Request, ApiKey], Awaitable[Response]]
 
 
@@ -31,6 +36,10 @@ class Api:
 
     auth: Authenticator
     reports: Reports
+    keys: Keys
+    spendings: Spendings
+    contents: Contents
+    new_key: NewKey
     catalog: Catalog
     now: Callable[[], datetime]
     erase: Callable[[str, str], dict[str, Any]]
@@ -39,6 +48,9 @@ class Api:
     """What inference keys ask: ids that are kept encrypted stay so."""
     registry: Registry
     """What was said of external users."""
+    downloads: Downloads
+    keeps_content: bool = False
+    """Whether keys may have prompts and completions kept."""
     recording: bool = True
     """Whether requests are recorded: every answer says so when they are not."""
 

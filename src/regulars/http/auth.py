@@ -1,6 +1,7 @@
 """Who is calling: the key's digest, looked up through a small cache."""
 
 import asyncio
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from hashlib import blake2b
@@ -11,7 +12,7 @@ from regulars.model.errors import ForbiddenError, UnauthenticatedError, Unavaila
 from regulars.stores.base import Keys, StoreError
 
 CACHE_S: Final = 5.0
-"""How long a looked-up key is believed: a disabled key works that much longer at most."""
+"""How long a looked-up key is believed: a disabled or expired one works that much longer at most."""
 STALE_S: Final = 600.0
 """How long a known key goes on working while the store is away."""
 CACHE_KEYS_MAX: Final = 10_000
@@ -64,8 +65,9 @@ class Authenticator:
             key = await self._look_up(digest, known)
         if key is None:
             raise UnauthenticatedError("this API key is not known here; check it, or create one")
-        if key.disabled:
-            raise UnauthenticatedError(f"API key {key.label} is disabled")
+        why_not = key.why_not(time.time_ns() // 1_000_000)
+        if why_not is not None:
+            raise UnauthenticatedError(f"API key {key.label} {why_not}")
         return key
 
     async def _look_up(

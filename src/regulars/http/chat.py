@@ -105,6 +105,7 @@ class ChatRoute:
             wanted.candidates,
             wanted.cold_reason,
             wants_metadata=wants_metadata(headers),
+            terms=key.terms,
         )
 
 

@@ -1,31 +1,20 @@
 """GET /activity/export: every request, or any report, as a file that is streamed."""
 
-import asyncio
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Final, cast
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
-from starlette.types import Receive, Scope, Send
-from typing_extensions import override
+from starlette.responses import Response
 
 from regulars.exports.aggregated import DEFAULT_METRICS, conditions
-from regulars.exports.export import (
-    FORMATS,
-    MEDIA_TYPES,
-    ExportQuery,
-    Source,
-    export_pieces,
-)
-from regulars.exports.missing import ExportError
+from regulars.exports.export import FORMATS, ExportQuery
 from regulars.http import query
 from regulars.http.api import Api, Handler
 from regulars.http.auth import require_management
 from regulars.model.caller import ApiKey
 from regulars.model.catalog import Catalog
-from regulars.model.errors import CallerError, UnavailableError
+from regulars.model.errors import CallerError
 from regulars.reports.definitions import check
 from regulars.reports.schema import (
     LIMIT_MAX,
@@ -38,10 +27,6 @@ from regulars.reports.schema import (
 from regulars.reports.windows import zone_named
 from regulars.stores.base import Filter
 
-EXPORTS_MAX: Final = 2
-"""Exports a process makes at once; each is work of many seconds beside the requests'."""
-RETRY_AFTER_S: Final = 10.0
-
 _FILTERS: Final = frozenset({"from", "to", "user", "model", "provider", "api_key_hash"})
 _REPORT: Final = frozenset({"group_by", "metrics", "granularity", "order_by", "limit"})
 PARAMS: Final = _FILTERS | _REPORT | {"format", "time_zone", "bare"}
@@ -49,26 +34,13 @@ PARAMS: Final = _FILTERS | _REPORT | {"format", "time_zone", "bare"}
 
 def get_export(api: Api) -> Handler:
     """`GET /activity/export` (management key): all that the filters select, in one file."""
-    places = asyncio.Semaphore(EXPORTS_MAX)
 
     async def handle(request: Request, key: ApiKey) -> Response:
         require_management(key)
         wanted = read_export(
             request.query_params, account=key.account, catalog=api.catalog, now=api.now()
         )
-        if places.locked():
-            raise UnavailableError(
-                f"{EXPORTS_MAX} exports are already being made; try again shortly",
-                retry_after_s=RETRY_AFTER_S,
-            )
-        await places.acquire()
-        download = _Download(export_pieces(cast("Source", api.reports), wanted), places)
-        try:
-            # What can be refused is refused before the answer begins.
-            return await download.response(wanted)
-        except BaseException:
-            download.end()
-            raise
+        return await api.downloads.send(wanted)
 
     return handle
 
@@ -136,66 +108,3 @@ def _report(params: Mapping[str, str], where: Filter, zone: str) -> ReportQuery 
 def _names(params: Mapping[str, str], name: str) -> tuple[str, ...]:
     value = query.text(params, name)
     return () if value is None else tuple(part.strip() for part in value.split(","))
-
-
-class _Download:
-    """Pieces on their way to one client, and the place among the exports that they take."""
-
-    def __init__(self, pieces: Generator[bytes], places: asyncio.Semaphore) -> None:
-        self._pieces = pieces
-        self._places = places
-
-    async def response(self, wanted: ExportQuery) -> Response:
-        """Make the first piece and the answer that begins with it."""
-        first = await run_in_threadpool(self._next)
-        headers = {
-            "content-disposition": f'attachment; filename="{wanted.file_name}"',
-            "cache-control": "no-store",
-        }
-        return _DownloadResponse(
-            self._stream(first),
-            headers=headers,
-            media_type=MEDIA_TYPES[wanted.format],
-            end=self.end,
-        )
-
-    def end(self) -> None:
-        """Close what is open; nobody may be making a piece."""
-        try:
-            self._pieces.close()
-        finally:
-            self._places.release()
-
-    def _next(self) -> bytes | None:
-        try:
-            return next(self._pieces, None)
-        except ExportError as exc:
-            raise CallerError(str(exc)) from exc
-
-    async def _stream(self, piece: bytes | None) -> AsyncGenerator[bytes]:
-        # An error in here cuts the answer short of its last chunk: no client takes it for whole.
-        while piece is not None:
-            yield piece
-            piece = await run_in_threadpool(self._next)
-
-
-class _DownloadResponse(StreamingResponse):
-    """Tells when it is over, however that came: whole, cut, or the client left."""
-
-    def __init__(
-        self,
-        content: AsyncGenerator[bytes],
-        *,
-        headers: Mapping[str, str],
-        media_type: str,
-        end: Callable[[], None],
-    ) -> None:
-        super().__init__(content, headers=headers, media_type=media_type)
-        self._end = end
-
-    @override
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            self._end()

@@ -46,25 +46,12 @@ def list_external_users(api: Api) -> Handler:
             where=(named if user is None else Condition("user", "eq", (user,)),),
             order=(Order("user", descending=False),),
         )
-        offset, limit = _offset(params.get("offset")), query.limit(params)
-        inactive = _flag(params.get("include_inactive"))
+        offset, limit = query.offset(params, most=OFFSET_MAX), query.limit(params)
+        inactive = query.flag(params, "include_inactive")
         listed = _Listed(api, asked, user, with_inactive=inactive)
         return json_response(await run_in_threadpool(listed.page, offset, limit))
 
     return handle
-
-
-def _offset(value: str | None) -> int:
-    digits = "0" if value is None else value.lstrip("0")[:9] or "0"
-    if not (digits.isascii() and digits.isdigit()) or int(digits) > OFFSET_MAX:
-        raise CallerError(f"offset: {str(value)[:20]!r} is not a whole number to {OFFSET_MAX}")
-    return int(digits)
-
-
-def _flag(value: str | None) -> bool:
-    if value not in (None, "true", "false"):
-        raise CallerError(f"include_inactive: {value[:20]!r} is neither true nor false")
-    return value == "true"
 
 
 class _Listed:

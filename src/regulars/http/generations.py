@@ -10,9 +10,11 @@ from regulars.http import query
 from regulars.http.api import Api, Handler, json_response
 from regulars.model.caller import ApiKey, Role
 from regulars.model.errors import CallerError, ForbiddenError, NotFoundError
+from regulars.model.generation import Generation
 from regulars.stores.base import Filter, Reports
 from regulars.wire.views import generation_view
 
+ID_PARAMS: Final = frozenset({"id"})
 LIST_PARAMS: Final = frozenset(
     {"user", "model", "provider", "api_key_hash", "from", "to", "limit", "cursor"}
 )
@@ -22,22 +24,31 @@ def get_generation(api: Api) -> Handler:
     """`GET /generation?id=`: any key of the account; inference keys see only their own."""
 
     async def handle(request: Request, key: ApiKey) -> Response:
-        query.only(request.query_params, frozenset({"id"}))
-        wanted = query.text(request.query_params, "id")
-        if wanted is None:
-            raise CallerError("id: is missing; send ?id=gen-…")
-        row = await run_in_threadpool(_reports(api, key).generation, wanted)
-        if row is None or row.account != key.account:
-            why = "" if api.recording else ": nothing is recorded here, [ledger] enabled is false"
-            raise NotFoundError(f"generation {wanted[:80]!r} is not known{why}")
-        if key.role is not Role.MANAGEMENT and row.key_hash != key.hash:
-            raise ForbiddenError(
-                f"generation {wanted!r} belongs to another API key; use that one "
-                "or a management key"
-            )
+        query.only(request.query_params, ID_PARAMS)
+        row = await run_in_threadpool(own_generation, api, request, key)
         return json_response({"data": generation_view(row)})
 
     return handle
+
+
+def own_generation(api: Api, request: Request, key: ApiKey) -> Generation:
+    """Find the generation of `?id=` if this key may see it; blocking.
+
+    Raises:
+        CallerError: no id, an unknown one, or another key's.
+    """
+    wanted = query.text(request.query_params, "id")
+    if wanted is None:
+        raise CallerError("id: is missing; send ?id=gen-…")
+    row = _reports(api, key).generation(wanted)
+    if row is None or row.account != key.account:
+        why = "" if api.recording else ": nothing is recorded here, [ledger] enabled is false"
+        raise NotFoundError(f"generation {wanted[:80]!r} is not known{why}")
+    if key.role is not Role.MANAGEMENT and row.key_hash != key.hash:
+        raise ForbiddenError(
+            f"generation {wanted!r} belongs to another API key; use that one or a management key"
+        )
+    return row
 
 
 def list_generations(api: Api) -> Handler:

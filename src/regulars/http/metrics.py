@@ -18,6 +18,7 @@ from starlette.routing import Route
 
 from regulars.http.api import Api, Handler, with_key
 from regulars.ledger import LedgerWriter, NoLedger
+from regulars.ledger.contents import ContentKeeper
 from regulars.model.caller import ApiKey, Role
 from regulars.model.catalog import Catalog
 from regulars.model.errors import ForbiddenError
@@ -30,6 +31,7 @@ class Watched(Collector):
     """What is measured."""
 
     writer: LedgerWriter | NoLedger
+    contents: ContentKeeper
     catalog: Catalog
     in_flight: Callable[[], int]
 
@@ -48,6 +50,12 @@ class Watched(Collector):
             ("ledger_commits", "Transactions that made rows durable.", writer.commits),
             ("ledger_rows_committed", "Rows made durable.", writer.committed),
             ("ledger_rows_late", "Rows not durable within commit_wait_s.", writer.late),
+            ("contents_kept", "Prompts and completions kept.", self.contents.kept),
+            (
+                "contents_dropped",
+                "Likewise sampled and not kept.",
+                self.contents.dropped + self.contents.lost,
+            ),
             ("ledger_rows_unwritable", "Rows that can never be kept.", writer.unwritable),
         )
         worker = (str(os.getpid()),)

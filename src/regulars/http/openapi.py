@@ -15,6 +15,7 @@ from regulars.http import (
     external_users,
     generations,
     identifiers,
+    keys,
     query,
     users,
 )
@@ -48,7 +49,9 @@ _PARAMETERS: Final[Mapping[str, tuple[Json, str]]] = {
         f"Split rows further, by one or several (commas between) of: {', '.join(activity.GROUPS)}.",
     ),
     "offset": ({"type": "integer", "minimum": 0}, "So many are left out before the first."),
-    "include_inactive": ({"type": "string"}, "`true` lists those turned off too."),
+    "include_disabled": ({"type": "boolean"}, "Keys that are disabled too."),
+    "include_expired": ({"type": "boolean"}, "Keys whose time is over too."),
+    "include_inactive": ({"type": "boolean"}, "Those turned off too."),
     "limit": (
         {"type": "integer", "minimum": 1, "maximum": query.LIMIT_MAX},
         f"Items of a page; {query.LIMIT_DEFAULT} when absent.",
@@ -72,6 +75,7 @@ _EXPORT_PARAMETERS: Final[Mapping[str, tuple[Json, str]]] = {
 
 _PATH_PARAMETERS: Final[Mapping[str, str]] = {
     "user": "The end user's id, percent-encoded; it may hold anything.",
+    "hash": "The key's public hash: the SHA-256 of its secret, in hex.",
     "model": "The model's id, for example `meta/llama-3.3-70b`.",
 }
 
@@ -109,7 +113,15 @@ def _paths() -> Json:
     return {
         "/chat/completions": {"post": _chat()},
         "/generation": {
-            "get": _get("One generation", _data("Generation"), frozenset({"id"}), needed={"id"})
+            "get": _get("One generation", _data("Generation"), generations.ID_PARAMS, needed={"id"})
+        },
+        "/generation/content": {
+            "get": _get(
+                "What was said in one generation, where it was kept",
+                _data("Content"),
+                generations.ID_PARAMS,
+                needed={"id"},
+            )
         },
         "/generations": {
             "get": _get("Generations, newest first", _page("Generation"), generations.LIST_PARAMS)
@@ -155,6 +167,19 @@ def _paths() -> Json:
                 _data("Identifiers"),
                 identifiers.PARAMS,
             )
+        },
+        "/keys": {
+            "get": _get(
+                "API keys, 100 a page, the oldest first", _list("ApiKey"), keys.LIST_PARAMS
+            ),
+            "post": _changing("Make an API key; its secret is told once", "NewKey"),
+        },
+        "/keys/{hash}": {
+            "get": _get("One API key", _data("ApiKey"), frozenset(), path="hash"),
+            "patch": _changing("Change an API key; in force within 5 s", "KeyChange"),
+            "delete": _get(
+                "Delete an API key", fields({"deleted": {"const": True}}), frozenset(), path="hash"
+            ),
         },
         "/key": {"get": _get("The calling key", _data("Key"), frozenset())},
         "/auth/key": {"get": _get("The calling key, as /key", _data("Key"), frozenset())},
@@ -230,6 +255,15 @@ def _export() -> Json:
         ],
         "responses": answers,
     }
+
+
+def _changing(summary: str, body: str) -> Json:
+    if body == "NewKey":
+        made = _responses(fields({"data": _ref("ApiKey"), "key": {"type": "string"}}))
+        answers = {"201": made["200"], "default": made["default"]}
+        return {"summary": summary, "requestBody": _body(_ref(body)), "responses": answers}
+    described = _get(summary, _data("ApiKey"), frozenset(), path="hash")
+    return described | {"requestBody": _body(_ref(body))}
 
 
 def _open(operation: Json) -> Json:

@@ -283,6 +283,51 @@ _FOUND: Final = fields(
     }
 )
 
+_SPENDING: Final = {
+    "limit": MAYBE_NUMBER | {"description": "USD that may be spent in each `limit_reset`."},
+    "limit_remaining": MAYBE_NUMBER,
+    "limit_reset": {"enum": ["daily", "weekly", "monthly", None]},
+    "include_byok_in_limit": FLAG,
+    **dict.fromkeys(
+        (
+            f"{kind}{window}"
+            for kind in ("usage", "byok_usage")
+            for window in ("", "_daily", "_weekly", "_monthly")
+        ),
+        NUMBER,
+    ),
+    "expires_at": MAYBE_TEXT,
+}
+_API_KEY: Final = fields(
+    {
+        **dict.fromkeys(("hash", "name", "label", "created_at", "workspace_id"), TEXT),
+        **dict.fromkeys(
+            ("updated_at", "creator_user_id", "external_user", "last_used_at"), MAYBE_TEXT
+        ),
+        "role": {"enum": ["inference", "management"]},
+        "disabled": FLAG,
+        "content_share": NUMBER,
+        **_SPENDING,
+    }
+)
+_KEY_RULES: Final = {
+    "name": TEXT | {"minLength": 1, "maxLength": 100},
+    "limit": MAYBE_NUMBER | {"minimum": 0},
+    "limit_reset": {"enum": ["daily", "weekly", "monthly", None]},
+    "include_byok_in_limit": FLAG,
+    "workspace_id": MAYBE_TEXT,
+    "content_share": NUMBER
+    | {"minimum": 0, "maximum": 1, "description": "Share of requests whose texts are kept."},
+}
+_CONTENT: Final = fields(
+    {
+        "input": OBJECT,
+        "output": fields({"completion": MAYBE_TEXT, "reasoning": MAYBE_TEXT}),
+        "error": {"type": ["object", "null"]},
+        "truncated": fields({"input": FLAG, "output": FLAG}),
+    }
+)
+
 SCHEMAS: Final[Json] = {
     "Error": _ERROR,
     "ChatRequest": {
@@ -320,7 +365,14 @@ SCHEMAS: Final[Json] = {
     "ErasureReceipt": fields(
         dict.fromkeys(("erased_at", "account", "subject", "signature"), TEXT)
         | dict.fromkeys(
-            ("generations", "lines_in_spool_and_journal", "placements", "occurrences_left"), COUNT
+            (
+                "generations",
+                "contents",
+                "lines_in_spool_and_journal",
+                "placements",
+                "occurrences_left",
+            ),
+            COUNT,
         )
         | {"anonymous": array(TEXT), "remains": OBJECT}
     ),
@@ -336,18 +388,20 @@ SCHEMAS: Final[Json] = {
     "User": _USER,
     "UserInFull": _IN_FULL,
     "Key": some_fields(
-        {
-            "label": TEXT,
-            "name": TEXT,
-            "hash": TEXT,
-            "limit": MAYBE_NUMBER,
-            "usage": NUMBER,
-            "usage_daily": NUMBER,
-            "usage_weekly": NUMBER,
-            "usage_monthly": NUMBER,
-            "is_management_key": FLAG,
-        }
+        {"label": TEXT, "name": TEXT, "hash": TEXT, **_SPENDING, "is_management_key": FLAG}
     ),
+    "ApiKey": _API_KEY,
+    "NewKey": fields(
+        {
+            **_KEY_RULES,
+            "expires_at": MAYBE_TEXT,
+            "creator_user_id": MAYBE_TEXT,
+            "role": {"enum": ["inference", "management"]},
+        },
+        optional={*_KEY_RULES, "expires_at", "creator_user_id", "role"} - {"name"},
+    ),
+    "KeyChange": fields({**_KEY_RULES, "disabled": FLAG}, optional={*_KEY_RULES, "disabled"}),
+    "Content": _CONTENT,
     "Models": some_fields({"data": array(_MODEL), "total_count": COUNT, "links": OBJECT}),
     "ModelEndpoints": some_fields({"id": TEXT, "name": TEXT, "endpoints": array(OBJECT)}),
 }

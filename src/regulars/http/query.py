@@ -72,6 +72,23 @@ def limit(params: Mapping[str, str], *, default: int = LIMIT_DEFAULT, most: int 
     return int(digits)
 
 
+def offset(params: Mapping[str, str], *, most: int) -> int:
+    """Return how many items are left out before the first."""
+    value = params.get("offset")
+    digits = "0" if value is None else value.lstrip("0")[:9] or "0"
+    if not (digits.isascii() and digits.isdigit()) or int(digits) > most:
+        raise CallerError(f"offset: {str(value)[:20]!r} is not a whole number to {most}")
+    return int(digits)
+
+
+def flag(params: Mapping[str, str], name: str) -> bool:
+    """Return a yes or no; absent is a no."""
+    value = params.get(name, "false")
+    if value.lower() not in ("true", "false", "1", "0"):
+        raise CallerError(f"{name}: {value[:20]!r} is neither true nor false")
+    return value.lower() in ("true", "1")
+
+
 def span(params: Mapping[str, str], *, zone: tzinfo = UTC) -> Span:
     """Return the range of `from` and `to`.
 

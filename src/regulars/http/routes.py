@@ -13,6 +13,7 @@ from regulars.http.activity import get_activity
 from regulars.http.analytics import get_meta, post_query
 from regulars.http.api import Api, Handler, error_response, with_key
 from regulars.http.catalog import list_endpoints, list_models
+from regulars.http.content import get_content
 from regulars.http.export import get_export
 from regulars.http.external_users import (
     change_external_user,
@@ -23,7 +24,8 @@ from regulars.http.external_users import (
 )
 from regulars.http.generations import get_generation, list_generations
 from regulars.http.identifiers import get_identifiers
-from regulars.http.keys import get_key
+from regulars.http.key_changes import delete_key, patch_key, post_key
+from regulars.http.keys import get_key, get_one_key, list_keys
 from regulars.http.openapi import document
 from regulars.http.users import delete_user, get_user, list_users
 from regulars.model.errors import CallerError, MethodNotAllowedError, NotFoundError
@@ -33,6 +35,7 @@ CHAT_PATH: Final = "/chat/completions"
 
 WITH_KEY: Final[dict[str, Callable[[Api], Handler]]] = {
     "/generation": get_generation,
+    "/generation/content": get_content,
     "/generations": list_generations,
     "/activity": get_activity,
     "/activity/export": get_export,
@@ -42,19 +45,24 @@ WITH_KEY: Final[dict[str, Callable[[Api], Handler]]] = {
     "/identifiers": get_identifiers,
     "/users": list_users,
     "/users/{user:path}": get_user,
+    "/keys": list_keys,
+    "/keys/{hash}": get_one_key,
     "/key": get_key,
     "/auth/key": get_key,
 }
 POST_WITH_KEY: Final[dict[str, Callable[[Api], Handler]]] = {
     "/analytics/query": post_query,
     "/external-users": create_external_user,
+    "/keys": post_key,
 }
 PATCH_WITH_KEY: Final[dict[str, Callable[[Api], Handler]]] = {
-    "/external-users/{user:path}": change_external_user
+    "/external-users/{user:path}": change_external_user,
+    "/keys/{hash}": patch_key,
 }
 DELETE_WITH_KEY: Final[dict[str, Callable[[Api], Handler]]] = {
     "/users/{user:path}": delete_user,
     "/external-users/{user:path}": delete_external_user,
+    "/keys/{hash}": delete_key,
 }
 OTHERS_WITH_KEY: Final = {
     "POST": POST_WITH_KEY,

@@ -18,6 +18,7 @@ from regulars.model.errors import CallerError, NotFoundError
 from regulars.reports.definitions import METRICS
 from regulars.reports.schema import TIME, Condition, Order, ReportQuery, ReportResult, Window
 from regulars.reports.windows import label, zone_named
+from regulars.stores.base import Reports
 from regulars.wire.views import iso_time
 
 DAYS_DEFAULT: Final = 30
@@ -88,7 +89,7 @@ def get_user(api: Api) -> Handler:
             window=_window(api, query.span(params)),
             zone=zone(params),
         )
-        view = await run_in_threadpool(_one, api, user, asked)
+        view = await run_in_threadpool(user_view, api.reports, user, asked)
         if view is None:
             raise NotFoundError(f"user {user[:100]!r} is not known; ids are case-sensitive")
         return json_response({"data": view})
@@ -165,10 +166,11 @@ def _days(result: ReportResult, asked: ReportQuery) -> list[dict[str, Any]]:
     return [{"date": label(item.pop(TIME), "day", place), **item} for item in found]
 
 
-def _one(api: Api, user: str, asked: ReportQuery) -> dict[str, Any] | None:
-    first = api.reports.first_seen(asked.account, [user]).get(user)
+def user_view(reports: Reports, user: str, asked: ReportQuery) -> dict[str, Any] | None:
+    """Return all about one user as `GET /users/{id}` shows it; None where he is not known."""
+    first = reports.first_seen(asked.account, [user]).get(user)
     ever = replace(asked, metrics=("requests", "last_seen"), where=asked.where[:1], window=Window())
-    requests, last = api.reports.run(ever).rows[0]
+    requests, last = reports.run(ever).rows[0]
     if not requests:
         return None
     by_day = replace(asked, step="day", order=(Order(TIME, descending=False),), limit=DAYS_MAX)
@@ -180,7 +182,7 @@ def _one(api: Api, user: str, asked: ReportQuery) -> dict[str, Any] | None:
         order=(Order("last_seen"),),
         limit=SESSIONS_MAX,
     )
-    run = api.reports.run
+    run = reports.run
     return {
         "user": user,
         "first_seen": None if first is None else iso_time(first),

@@ -10,6 +10,7 @@ from queue import Empty, SimpleQueue
 from typing import Final
 
 from regulars.config.settings import LedgerSettings
+from regulars.ledger.contents import ContentKeeper
 from regulars.ledger.entry import Entry
 from regulars.ledger.journal import Journal, Orphan, Started, is_supported, orphans
 from regulars.ledger.spool import finish_spool, read_spool, spool_files, write_spool
@@ -26,8 +27,10 @@ GATHER_ROWS: Final = range(2, 16)
 moment's pause lets more join, since a lone row costs several times the CPU of one in a group.
 An idle gateway, or one client asking in turn, never pauses."""
 
-TIDY_EVERY_S: Final = 0.02
-"""Between two steps of tidying up: batches, also those of other processes, go in between."""
+TIDY_EVERY_S: Final = 0.01
+"""Between two steps of tidying up: batches, also those of other processes, go in between. A step
+folds 256 rows: with twice the pause 12,800 rows a second were folded, and faster ones stood still
+whenever the tail was full."""
 
 TIDY_IDLE_S: Final = 30.0
 """How often an idle writer looks whether something is due."""
@@ -58,9 +61,11 @@ class Committer:
         spool: Path | None,
         starting: deque[Started],
         open_: Mapping[str, Started],
+        contents: ContentKeeper | None = None,
     ) -> None:
         self._ledger = ledger
         self._settings = settings
+        self._contents = contents
         self._queue = queue
         self._tell_loop = tell
         self._spool = spool
@@ -113,6 +118,8 @@ class Committer:
             self._recover_orphans()
             while not (self._stopping.is_set() and not self._queue):
                 self._step()
+            while self._contents is not None and self._contents.waiting:
+                self._contents.store_some()
         except StoppingError:
             logger.debug("ledger_writer_stopping")
 
@@ -123,6 +130,8 @@ class Committer:
             self._store_spooled()
         elif self._queue:
             self._store_queued()
+        elif self._contents is not None and self._contents.waiting:
+            self._contents.store_some()
         else:
             try:
                 self._bell.get(timeout=max(0.0, self._tidy_at_s - time.monotonic()))
@@ -235,11 +244,12 @@ class Committer:
         self._tidied_s = time.monotonic()
         self._tidy_at_s = self._tidied_s + TIDY_IDLE_S
         ledger, keep_days = self._ledger, self._settings.keep_days
-        if not isinstance(ledger, Tidy) or self._stopping.is_set():
+        if self._stopping.is_set():
             return
         oldest_us = None if keep_days is None else time.time_ns() // 1000 - keep_days * DAY_US
         try:
-            more = ledger.tidy(keep_from_us=oldest_us)
+            more = isinstance(ledger, Tidy) and ledger.tidy(keep_from_us=oldest_us)
+            more = (self._contents is not None and self._contents.tidy()) or more
         except StoreError as exc:
             logger.warning("ledger_tidy_failed reason=%r", str(exc))
             return

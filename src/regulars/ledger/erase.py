@@ -33,6 +33,8 @@ def erase_user(
         StoreError: not everything is done; asking again goes on where this stopped.
     """
     parts = [store.erase(account, name, now_us=int(now_s * 1_000_000)) for name in names]
+    # What is written after the erasure was noted is dropped by the store: this finds all the rest.
+    contents = sum(store.erase_contents(account, name) for name in names)
     placements = sum(map(partial(_forget_places, store, account), names, parts))
     lines = sum(scrub_files(store.spool_path, account, name) for name in names)
     texts = sorted({text for name in names for text in _written(name)})
@@ -51,6 +53,7 @@ def erase_user(
         "subject": parts[0].digest.hex(),
         "anonymous": [name for part in parts for name in part.anonymous],
         "generations": sum(part.rows for part in parts),
+        "contents": contents,
         "lines_in_spool_and_journal": lines,
         "placements": placements,
         "occurrences_left": left,

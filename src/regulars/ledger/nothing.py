@@ -3,6 +3,7 @@
 import logging
 
 from regulars.exchange.exchange import Accepted
+from regulars.ledger.contents import Transcript
 from regulars.model.catalog import Endpoint
 from regulars.model.generation import Generation
 
@@ -35,6 +36,9 @@ class NoLedger:
     async def settle(self, row: Generation) -> bool:  # noqa: ARG002 - the writer's signature
         """Let it go by; True, since nobody may be made to wait for it."""
         return True
+
+    def keep_content(self, row: Generation, transcript: Transcript, *, durable: bool) -> None:
+        """Let it go by."""
 
     async def drain(self, timeout_s: float) -> int:  # noqa: ARG002 - likewise
         """Find nothing left."""

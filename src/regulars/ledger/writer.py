@@ -16,6 +16,7 @@ from typing import Final
 from regulars.config.settings import LedgerSettings
 from regulars.exchange.exchange import Accepted
 from regulars.ledger.commit import Committer
+from regulars.ledger.contents import ContentKeeper, Transcript
 from regulars.ledger.entry import Entry
 from regulars.ledger.journal import Started
 from regulars.ledger.spool import HasSpoolPath
@@ -49,11 +50,17 @@ class LedgerWriter:
     """
 
     def __init__(
-        self, ledger: Ledger, settings: LedgerSettings, *, spool: Path | None = None
+        self,
+        ledger: Ledger,
+        settings: LedgerSettings,
+        *,
+        spool: Path | None = None,
+        contents: ContentKeeper | None = None,
     ) -> None:
         if spool is None and isinstance(ledger, HasSpoolPath):
             spool = ledger.spool_path
         self._settings = settings
+        self._contents = contents
         self._queue: deque[Entry] = deque()
         self._waiting = 0
         self._late = 0
@@ -73,6 +80,7 @@ class LedgerWriter:
             spool=spool,
             starting=self._starting,
             open_=self._open,
+            contents=contents,
         )
 
     @property
@@ -171,6 +179,12 @@ class LedgerWriter:
             return await future
         except (RowError, StoreError):
             return False  # the thread has logged it by its id
+
+    def keep_content(self, row: Generation, transcript: Transcript, *, durable: bool) -> None:
+        """Have what was said in a generation kept, or dropped; never waits."""
+        assert self._contents is not None, "nobody listens where nothing is kept"
+        if self._contents.keep(row, transcript, durable=durable):
+            self._committer.wake()
 
     async def drain(self, timeout_s: float) -> int:
         """Wait until nothing waits, or for the time given; return how many rows are left."""

@@ -1,6 +1,7 @@
 """Who calls: API keys and what they may do."""
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
 from hashlib import sha256
 from typing import Final
@@ -67,6 +68,37 @@ CALLERS_WORD: Final = UserPolicy()
 """The default: the caller names users, as it likes."""
 
 
+class LimitReset(StrEnum):
+    """When a spend limit begins anew: at midnight UTC, of each day, Monday or first of a month."""
+
+    DAILY = "daily"
+    WEEKLY = "weekly"
+    MONTHLY = "monthly"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyTerms:
+    """How far a key reaches. Times are milliseconds since 1970.
+
+    `limit_nanousd` may be spent in each window of `limit_reset`, or ever where that is None;
+    what a provider bills to a key of our own counts only with `include_byok_in_limit`.
+    `content_share` is the share of requests whose prompt and completion are kept. `creator` is
+    whom its maker named as such.
+    """
+
+    limit_nanousd: int | None = None
+    limit_reset: LimitReset | None = None
+    include_byok_in_limit: bool = False
+    expires_at_ms: int | None = None
+    updated_at_ms: int | None = None
+    content_share: float = 0.0
+    creator: str | None = None
+
+
+UNLIMITED: Final = KeyTerms()
+"""The default: no limit, no end, nothing of what is said is kept."""
+
+
 @dataclass(frozen=True, slots=True)
 class ApiKey:
     """One key, without its secret.
@@ -83,6 +115,21 @@ class ApiKey:
     created_at_ms: int
     disabled: bool = False
     users: UserPolicy = CALLERS_WORD
+    terms: KeyTerms = UNLIMITED
+
+    def is_expired(self, now_ms: int) -> bool:
+        """Say whether its time is over."""
+        return self.terms.expires_at_ms is not None and now_ms >= self.terms.expires_at_ms
+
+    def why_not(self, now_ms: int) -> str | None:
+        """Say in words why nobody may use it now; None when one may."""
+        if self.disabled:
+            return "is disabled"
+        if self.is_expired(now_ms):
+            assert self.terms.expires_at_ms is not None
+            ended = datetime.fromtimestamp(self.terms.expires_at_ms / 1000, UTC)
+            return f"expired at {ended:%Y-%m-%d %H:%M:%S} UTC"
+        return None
 
 
 def key_hash(secret: str) -> str:

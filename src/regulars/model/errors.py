@@ -37,6 +37,13 @@ class UnauthenticatedError(CallerError):
     status = 401
 
 
+class PaymentRequiredError(CallerError):
+    """The key has spent what it may."""
+
+    code = "payment_required"
+    status = 402
+
+
 class ForbiddenError(CallerError):
     """The key is good, but not for this."""
 
@@ -51,18 +58,18 @@ class NotFoundError(CallerError):
     status = 404
 
 
-class ConflictError(CallerError):
-    """What is to be made is there already."""
-
-    code = "conflict"
-    status = 409
-
-
 class MethodNotAllowedError(CallerError):
     """The route exists, the method does not."""
 
     code = "invalid_request"
     status = 405
+
+
+class ConflictError(CallerError):
+    """It cannot be done as things stand: what is to be made is there, for instance."""
+
+    code = "invalid_request"
+    status = 409
 
 
 class RequestTimeoutError(CallerError):

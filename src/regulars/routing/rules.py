@@ -94,6 +94,8 @@ class Scene:
 
     def valve_opens(self, member: Member, warm_tokens: int) -> bool:
         """Say whether a drowning endpoint is worth leaving a warm prompt for."""
+        if len(self.lineup.ids) == 1:
+            return False
         if self.within(member, VALVE_OVER_FAIR):
             return False
         least = min(self.load(other) / other.weight for other in self.lineup.in_order)

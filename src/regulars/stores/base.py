@@ -1,8 +1,8 @@
 """The roles a store can play, as protocols. A store may play just one."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import Any, Final, Literal, Protocol, runtime_checkable
 
 from regulars.model.caller import ApiKey
 from regulars.model.generation import Generation
@@ -67,19 +67,55 @@ class Correcting(Protocol):
         ...
 
 
+COMMAND_LINE: Final = "command line"
+"""Who changes keys without a key of his own."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyChange:
+    """What somebody did to a key. `actor` is a management key's hash, or COMMAND_LINE.
+
+    `details` has each field that changed: (before, after).
+    """
+
+    at_us: int
+    actor: str
+    key_hash: str
+    key_name: str
+    action: Literal["created", "changed", "deleted"]
+    details: dict[str, Any]
+
+
 class Keys(Protocol):
-    """Keeps API keys. Blocking, quick."""
+    """Keeps API keys. Blocking, quick. `by` names who changes one, for the record of changes."""
 
     def find_key(self, key_hash: str) -> ApiKey | None:
         """Return the key with this hash, disabled ones too."""
         ...
 
-    def create_key(self, key: ApiKey) -> None:
+    def create_key(self, key: ApiKey, *, by: str = COMMAND_LINE) -> None:
         """Keep a new key."""
         ...
 
     def list_keys(self) -> list[ApiKey]:
         """Return all keys, oldest first."""
+        ...
+
+    def change_key(
+        self, key_hash: str, change: Callable[[ApiKey], ApiKey], *, by: str = COMMAND_LINE
+    ) -> ApiKey | None:
+        """Let `change` make another of a key's name, terms and state; return it, None for no key.
+
+        Nobody else changes it meanwhile. What `change` raises leaves all as it was.
+        """
+        ...
+
+    def delete_key(self, key_hash: str, *, by: str = COMMAND_LINE) -> bool:
+        """Forget a key; False when there is none. Its generations stay."""
+        ...
+
+    def key_changes(self, limit: int, *, key_hash: str | None = None) -> list[KeyChange]:
+        """Return what was done to keys, or to one, the newest first."""
         ...
 
 

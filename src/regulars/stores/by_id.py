@@ -3,7 +3,7 @@
 Pseudonyms may be asked for too, and stay in answers; encrypted ids are shown as they were sent.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from typing import Protocol
@@ -15,9 +15,11 @@ from regulars.model.caller import ApiKey
 from regulars.model.generation import Generation
 from regulars.reports.schema import Cell, Condition, ReportQuery, ReportResult, Value
 from regulars.stores.base import (
+    COMMAND_LINE,
     ActivityRow,
     Filter,
     GroupBy,
+    KeyChange,
     Keys,
     People,
     Registered,
@@ -112,13 +114,27 @@ class ReportsById:
         """See `stores.base.Keys`."""
         return self._store.find_key(key_hash)
 
-    def create_key(self, key: ApiKey) -> None:
+    def create_key(self, key: ApiKey, *, by: str = COMMAND_LINE) -> None:
         """See `stores.base.Keys`."""
-        self._store.create_key(key)
+        self._store.create_key(key, by=by)
 
     def list_keys(self) -> list[ApiKey]:
         """See `stores.base.Keys`."""
         return self._store.list_keys()
+
+    def change_key(
+        self, key_hash: str, change: Callable[[ApiKey], ApiKey], *, by: str = COMMAND_LINE
+    ) -> ApiKey | None:
+        """See `stores.base.Keys`."""
+        return self._store.change_key(key_hash, change, by=by)
+
+    def delete_key(self, key_hash: str, *, by: str = COMMAND_LINE) -> bool:
+        """See `stores.base.Keys`."""
+        return self._store.delete_key(key_hash, by=by)
+
+    def key_changes(self, limit: int, *, key_hash: str | None = None) -> list[KeyChange]:
+        """See `stores.base.Keys`."""
+        return self._store.key_changes(limit, key_hash=key_hash)
 
     def registered(self, account: str, *, limit: int) -> list[Registered]:
         """See `stores.base.Registry`."""

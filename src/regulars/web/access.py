@@ -57,8 +57,8 @@ async def management_key(deps: WebDeps, secret: str) -> ApiKey | Denied:
 async def usable_key(deps: WebDeps, hash_: str) -> ApiKey | Denied:
     """Look a key up by its hash and say what it lacks."""
     key = await run_in_threadpool(deps.keys.find_key, hash_)
-    if key is None or key.disabled:
-        return Denied(401, "No such key, or it was disabled.")
+    if key is None or key.why_not(int(deps.clock() * 1000)) is not None:
+        return Denied(401, "No such key, or it was disabled, or is over.")
     if key.role is not Role.MANAGEMENT:
         return Denied(403, "This is an inference key. The pages need a management key.")
     if key.account != deps.account:

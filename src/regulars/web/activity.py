@@ -8,10 +8,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from regulars.model.generation import Generation
-from regulars.stores.base import Filter, UserRow
+from regulars.stores.base import Filter
 from regulars.web.access import Viewer
+from regulars.web.export import export_links
 from regulars.web.names import public_address
 from regulars.web.panels import Answers, ask, cards, chart, chips
+from regulars.web.people import COLUMNS, Person, top
 from regulars.web.periods import HOUR_US
 from regulars.web.site import Site
 from regulars.web.view import View, dates_refused, parse
@@ -28,7 +30,7 @@ class Asked:
     """All that the page needs of the store."""
 
     answers: Answers
-    users: list[UserRow]
+    users: list[Person]
     newest: list[Generation]
     older: str | None
     key_names: dict[str, str]
@@ -52,6 +54,8 @@ async def activity_page(site: Site, request: Request, viewer: Viewer) -> Respons
         cards=cards(asked.answers, view, PATH),
         chart=chart(asked.answers, view, PATH, asked.key_names),
         chips=chips(view, PATH, asked.key_names),
+        exports=export_links(view),
+        columns=COLUMNS,
         users=asked.users,
         newest=asked.newest,
         older=asked.older,
@@ -75,7 +79,7 @@ def _ask(site: Site, view: View) -> Asked:
     )
     return Asked(
         answers=answers,
-        users=deps.reports.users(where, limit=USERS_MAX),
+        users=top(deps.reports, where, limit=USERS_MAX),
         newest=newest,
         older=older,
         key_names={key.hash: key.name for key in deps.keys.list_keys()},

@@ -5,20 +5,26 @@ Everything is a percentage, so a chart fills any width without scaling its text.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
-from regulars.model.generation import Attempt
+from regulars.model.generation import Attempt, Generation
 from regulars.stores.base import SeriesPoint, Sums
 from regulars.web.palette import OTHER, colours
 from regulars.web.periods import DAY_US, HOUR_US, MINUTE_US, Window, bar_words, moment
 
 GRID_LINES: Final = 4
 X_LABELS_MAX: Final = 9
+CROWD_COLUMNS: Final = 32
+CROWD_ROWS: Final = 5
+CROWD_STEP: Final = 9
+TURNS_MIN: Final = 12
+"""Room for so many turns: two alone are not two walls."""
 _BAR_SHARE: Final = 0.74
 _TICKS_US: Final = (
     *(minutes * MINUTE_US for minutes in (5, 10, 15)),
     *(hours * HOUR_US for hours in (1, 2, 3, 4, 6, 12)),
-    *(days * DAY_US for days in (1, 2, 5, 7, 14, 30, 61, 122, 365)),
+    *(days * DAY_US for days in (1, 2)),
 )
 
 Measure = Callable[[Sums], int]
@@ -91,6 +97,38 @@ class Span:
     width: str
 
 
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One request of a conversation as a column: its parts from the bottom up, in percent."""
+
+    x: str
+    width: str
+    pieces: tuple[tuple[str, str, str], ...]
+    """(colour class, y, height) of what was read from the cache, fresh and answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """Dots in CROWD_COLUMNS by CROWD_ROWS places, CROWD_STEP apart: who is at home at one endpoint."""
+
+    name: str
+    count: int
+    colour: str
+    dots: tuple[tuple[int, int], ...]
+    each: int
+    """How many one dot stands for."""
+
+
+def crowd(name: str, count: int, most: int, colour: str) -> Crowd:
+    """Draw a count as dots; `most` is the greatest count that is drawn beside it."""
+    each = max(1, -(-most // (CROWD_COLUMNS * CROWD_ROWS)))
+    places = range(-(-count // each))
+    dots = tuple(
+        (5 + at // CROWD_ROWS * CROWD_STEP, 5 + at % CROWD_ROWS * CROWD_STEP) for at in places
+    )
+    return Crowd(name, count, colour, dots, each)
+
+
 def stacked(
     points: Sequence[SeriesPoint], window: Window, *, measure: Measure, write: Callable[[int], str]
 ) -> StackedChart:
@@ -131,8 +169,8 @@ def bar_totals(
     """Add up all groups in each bar."""
     totals = [0.0] * window.bars
     for point in points:
-        if window.from_us <= point.bucket_us < window.to_us:
-            totals[(point.bucket_us - window.from_us) // window.bar_us] += measure(point.sums)
+        if (bar := window.bar_of(point.bucket_us)) is not None:
+            totals[bar] += measure(point.sums)
     return totals
 
 
@@ -160,21 +198,27 @@ def waterfall(attempts: Sequence[Attempt], duration_ms: float) -> tuple[Span, ..
     )
 
 
-def merged(points: Sequence[SeriesPoint]) -> list[tuple[str | None, Sums]]:
-    """Add up each group over all its buckets, by cost, then requests, descending."""
-    groups: dict[str | None, list[Sums]] = {}
-    for point in points:
-        groups.setdefault(point.group, []).append(point.sums)
-    rows = [(name, added(sums)) for name, sums in groups.items()]
-    return sorted(
-        rows,
-        key=lambda row: (row[0] == OTHER, -row[1].cost_nanousd, -row[1].requests, row[0] or ""),
-    )
+def turns(rows: Sequence[Generation]) -> tuple[Turn, ...]:
+    """Draw a conversation's tokens, request by request, to one scale."""
+    top = max((row.usage.total_tokens for row in rows if row.usage), default=0) or 1
+    width = 100 / max(len(rows), TURNS_MIN)
+    drawn: list[Turn] = []
+    for index, row in enumerate(rows):
+        height, pieces = 0.0, list[tuple[str, str, str]]()
+        for colour, tokens in _turn_parts(row):
+            share = tokens * 100 / top
+            height += share
+            pieces.append((colour, _percent(100 - height), _percent(share)))
+        drawn.append(Turn(_percent(index * width), _percent(width * _BAR_SHARE), tuple(pieces)))
+    return tuple(drawn)
 
 
-def added(many: Sequence[Sums]) -> Sums:
-    """Add figures up, field by field."""
-    return Sums(*(sum(getattr(each, name) for each in many) for name in Sums.__slots__))
+def _turn_parts(row: Generation) -> tuple[tuple[str, int], ...]:
+    if row.usage is None:
+        return ()
+    cached = row.usage.cached_tokens or 0
+    fresh = row.usage.prompt_tokens - cached
+    return ("warm", cached), ("fresh", fresh), ("answer", row.usage.completion_tokens)
 
 
 def _table(
@@ -182,10 +226,9 @@ def _table(
 ) -> Mapping[str | None, list[int]]:
     table: dict[str | None, list[int]] = {}
     for point in points:
-        if not window.from_us <= point.bucket_us < window.to_us:
+        if (bar := window.bar_of(point.bucket_us)) is None:
             continue
-        row = table.setdefault(point.group, [0] * window.bars)
-        row[(point.bucket_us - window.from_us) // window.bar_us] += measure(point.sums)
+        table.setdefault(point.group, [0] * window.bars)[bar] += measure(point.sums)
     return table
 
 
@@ -202,7 +245,7 @@ def _slots(window: Window, width: float, totals: Sequence[int]) -> tuple[Slot, .
     return tuple(
         Slot(
             _percent(index * width),
-            bar_words(window.from_us + index * window.bar_us, window.bar_us),
+            bar_words(window.starts[index], window.end_of(index), window.zone),
             total,
         )
         for index, total in enumerate(totals)
@@ -210,21 +253,36 @@ def _slots(window: Window, width: float, totals: Sequence[int]) -> tuple[Slot, .
 
 
 def _x_ticks(window: Window, width: float) -> tuple[Tick, ...]:
-    wanted_us = max(window.bar_us, (window.to_us - window.from_us) / X_LABELS_MAX)
-    tick_us = next((tick for tick in _TICKS_US if tick >= wanted_us), _TICKS_US[-1])
     ticks: list[Tick] = []
-    for index in range(window.bars):
-        start_us = window.from_us + index * window.bar_us
-        if start_us % tick_us >= window.bar_us:
-            continue
-        at = _percent((index + 0.5) * width)
-        ticks.append(Tick(at, _tick_words(start_us, tick_us), minor=len(ticks) % 2 == 1))
+    for index in _labelled(window):
+        at, words = _percent((index + 0.5) * width), _tick_words(window, window.starts[index])
+        ticks.append(Tick(at, words, minor=len(ticks) % 2 == 1))
     return tuple(ticks)
 
 
-def _tick_words(start_us: int, tick_us: int) -> str:
-    start = moment(start_us)
-    if tick_us >= DAY_US or start_us % DAY_US == 0:
+def _labelled(window: Window) -> list[int]:
+    """Choose the bars that get a label: at round hours, or every so many days."""
+    if window.bar_us >= DAY_US:
+        return list(range(0, window.bars, -(-window.bars // X_LABELS_MAX)))
+    wanted_us = max(window.bar_us, (window.to_us - window.from_us) / X_LABELS_MAX)
+    tick_us = next((tick for tick in _TICKS_US if tick >= wanted_us), DAY_US)
+    return [
+        index
+        for index, start_us in enumerate(window.starts)
+        if _wall_us(window, start_us) % tick_us < window.bar_us
+    ]
+
+
+def _wall_us(window: Window, at_us: int) -> int:
+    """Return what the clock on the wall shows, as if it were UTC."""
+    offset = moment(at_us, window.zone).utcoffset()
+    assert offset is not None, "a zone always has one"
+    return at_us + offset // timedelta(microseconds=1)
+
+
+def _tick_words(window: Window, start_us: int) -> str:
+    start = moment(start_us, window.zone)
+    if window.bar_us >= DAY_US or start.hour == start.minute == 0:
         return f"{start.day} {start:%b}"
     return f"{start:%H:%M}"
 

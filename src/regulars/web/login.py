@@ -1,9 +1,8 @@
-"""Login and logout: the only forms of the site."""
+"""Login and logout."""
 
 from math import ceil
 from secrets import token_urlsafe
 from typing import Final
-from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -11,11 +10,11 @@ from starlette.responses import RedirectResponse, Response
 from regulars.model.caller import ApiKey
 from regulars.stores.base import StoreError
 from regulars.web.access import SESSION_COOKIE, Denied, Viewer, management_key, usable_key
+from regulars.web.forms import is_of_session, read_form
 from regulars.web.site import Site
 from regulars.web.tokens import LINK, SESSION, SESSION_LIFE_S, local_path, same, sign, verify
 
 FORM_COOKIE: Final = "regulars_form"
-FORM_BYTES_MAX: Final = 16_384
 _FORM_TOKEN_CHARS: Final = 32
 
 
@@ -40,7 +39,7 @@ async def login_page(site: Site, request: Request) -> Response:
 
 async def login(site: Site, request: Request) -> Response:
     """Take the form."""
-    fields = await _fields(request)
+    fields = await read_form(request)
     wanted = local_path(fields.get("next", ""))
     if not same(fields.get("form", ""), request.cookies.get(FORM_COOKIE, "")):
         message = "The form was open for too long, or cookies are off. Please try again."
@@ -65,8 +64,8 @@ async def login(site: Site, request: Request) -> Response:
 
 async def logout(site: Site, request: Request, viewer: Viewer) -> Response:
     """End the session in this browser."""
-    fields = await _fields(request)
-    if not same(fields.get("form", ""), viewer.form_token):
+    fields = await read_form(request)
+    if not is_of_session(fields, viewer):
         return site.problem(403, "This form is not of your session.", viewer=viewer)
     response = RedirectResponse("/login", status_code=303)
     response.delete_cookie(SESSION_COOKIE, path="/", httponly=True, samesite="lax")
@@ -106,13 +105,3 @@ def _form(
         samesite="strict",
     )
     return response
-
-
-async def _fields(request: Request) -> dict[str, str]:
-    """Read a small urlencoded form; anything else counts as empty."""
-    body = b""
-    async for piece in request.stream():
-        body += piece
-        if len(body) > FORM_BYTES_MAX:
-            return {}
-    return dict(parse_qsl(body.decode("ascii", "replace")))

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 NOBODY: Final = "no user named"
 SHOWN_CHARS_MAX: Final = 80
@@ -36,6 +36,19 @@ def user_path(user: str) -> str:
     if user in {".", ".."}:
         return f"/users?id={user}"
     return f"/users/{quote(user, safe='')}"
+
+
+def session_path(session: str, user: str | None, at_us: int | None = None) -> str:
+    """Return the path of a session's page; who and when tell the page where to look for it."""
+    asked = {"id": session}
+    if user is not None:
+        asked["user"] = user
+    if at_us is not None:
+        asked["at"] = str(at_us)
+    if session not in {".", ".."}:
+        del asked["id"]
+    path = "/sessions" if "id" in asked else f"/sessions/{quote(session, safe='')}"
+    return f"{path}?{urlencode(asked)}" if asked else path
 
 
 def key_name(key_hash: str | None, names: Mapping[str, str]) -> str:

@@ -3,7 +3,7 @@
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final
 
-from regulars.model.money import NANO, usd_text
+from regulars.model.money import NANO, TOKENS_PER_MILLION, plain_text, usd_text
 
 DASH: Final = "\N{EN DASH}"
 _THIN: Final = "\N{NARROW NO-BREAK SPACE}"
@@ -41,6 +41,13 @@ def usd_column(nanousd: int | None) -> str:
     if nanousd is None:
         return DASH
     return f"{'-' if nanousd < 0 else ''}${abs(Decimal(nanousd)) / NANO:,.9f}"
+
+
+def usd_per_million(per_token: Decimal | None) -> str:
+    """Write a price per token as one per million tokens: $0.60."""
+    if per_token is None:
+        return DASH
+    return f"${_at_least_cents(plain_text(per_token * TOKENS_PER_MILLION))}"
 
 
 def compact(count: int | None) -> str:
@@ -101,7 +108,7 @@ def _three_digits(amount: Decimal) -> Decimal:
 
 
 def _at_least_cents(text: str) -> str:
-    if Decimal(text) < _CENT:
+    if 0 < Decimal(text) < _CENT:
         return text.rstrip("0")
     whole, _, decimals = text.partition(".")
     return f"{whole}.{decimals:0<2}"

@@ -10,10 +10,14 @@ from starlette.routing import BaseRoute, Route
 
 from regulars.web.activity import activity_page, pulse
 from regulars.web.deps import WebDeps
+from regulars.web.export import export
 from regulars.web.headers import PageHeaders
 from regulars.web.identifiers import identifiers_page
+from regulars.web.keys import change_key, key_page, keys_page, make_key, switch_key
 from regulars.web.login import login, login_page, logout
+from regulars.web.models import models_page
 from regulars.web.routing import routing_page
+from regulars.web.sessions import session_page
 from regulars.web.site import Endpoint, guarded_json, guarded_page, open_site
 from regulars.web.story import generation_page
 from regulars.web.tokens import HOME
@@ -35,10 +39,20 @@ def page_routes(deps: WebDeps) -> list[BaseRoute]:
         _route("/logout", guarded_page(site, logout), method="POST"),
         _route("/activity", guarded_page(site, activity_page)),
         _route("/activity/pulse", guarded_json(site, pulse)),
+        # Exports are streamed and may be compressed already.
+        Route("/activity/export", guarded_page(site, export), middleware=[Middleware(PageHeaders)]),
         _route("/users", guarded_page(site, users_page)),
         _route("/users/{user:path}", guarded_page(site, user_page)),
+        _route("/sessions", guarded_page(site, session_page)),
+        _route("/sessions/{session:path}", guarded_page(site, session_page)),
+        _route("/models", guarded_page(site, models_page)),
         _route("/identifiers", guarded_page(site, identifiers_page)),
         _route("/routing", guarded_page(site, routing_page)),
+        _route("/keys", guarded_page(site, keys_page)),
+        _route("/keys", guarded_page(site, make_key), method="POST"),
+        _route("/keys/{key}", guarded_page(site, key_page)),
+        _route("/keys/{key}", guarded_page(site, change_key), method="POST"),
+        _route("/keys/{key}/switch", guarded_page(site, switch_key), method="POST"),
         _route("/generations/{generation}", guarded_page(site, generation_page)),
         Route("/static/{digest}/{name}", site.assets.serve, middleware=[Middleware(PageHeaders)]),
     ]

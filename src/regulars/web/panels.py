@@ -1,11 +1,12 @@
 """The parts that pages are made of: cards, the chart, rows. Pure values for the templates."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from regulars.stores.base import Filter, GroupBy, Reports, SeriesPoint, Sums
-from regulars.web.charts import Line, StackedChart, bar_totals, merged, sparkline, stacked
+from regulars.web.charts import Line, StackedChart, bar_totals, sparkline, stacked
+from regulars.web.figures import Figures, groups, series, totals
 from regulars.web.names import NOBODY, key_name, shortened, visible
 from regulars.web.numbers import change, compact, grouped, share, usd, usd_exact
 from regulars.web.palette import OTHER
@@ -81,14 +82,6 @@ class Chip:
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
-    """One group's figures in a table."""
-
-    name: str | None
-    sums: Sums
-
-
-@dataclass(frozen=True, slots=True)
 class Answers:
     """What one window was asked: figures, the ones before, and the series."""
 
@@ -102,22 +95,28 @@ def ask(reports: Reports, view: View, account: str, now_us: int) -> Answers:
     """Ask for what cards and chart need. Blocking."""
     window = view.window(now_us)
     where = view.where(account, window)
+    begin, end = window.before()
     return Answers(
         window=window,
-        sums=reports.totals(where),
-        before=reports.totals(view.where(account, window.before())),
-        points=reports.series(
-            where, step=window.step, group_by=view.group, groups_max=CHART_GROUPS_MAX
-        ),
+        sums=totals(reports, where),
+        before=totals(reports, replace(where, from_us=begin, to_us=end)),
+        points=series(reports, where, window, view.group, groups_max=CHART_GROUPS_MAX),
     )
 
 
-def cards(answers: Answers, view: View, path: str) -> tuple[Card, ...]:
-    """Make the three metric cards and the one about the cache."""
+def cards(answers: Answers, view: View, path: str, *, cache_note: str = "") -> tuple[Card, ...]:
+    """Make the three metric cards and the one about the cache, with what else is known of it."""
+    cache = _cache(answers)
+    notes = " · ".join(note for note in (cache.note, cache_note) if note)
     return (
         *(_metric_card(answers, view, path, metric) for metric in METRIC_WORDS),
-        _cache(answers),
+        replace(cache, note=notes),
     )
+
+
+def fleet_note(fleet: Sums) -> str:
+    """Say which share everybody together reads from caches."""
+    return f"everybody {share(fleet.cached_tokens, fleet.prompt_tokens)}"
 
 
 def chart(answers: Answers, view: View, path: str, key_names: Mapping[str, str]) -> ChartPanel:
@@ -154,10 +153,9 @@ def chips(view: View, path: str, key_names: Mapping[str, str]) -> tuple[Chip, ..
     )
 
 
-def breakdown(reports: Reports, where: Filter, window: Window, group_by: GroupBy) -> list[Figures]:
+def breakdown(reports: Reports, where: Filter, group_by: GroupBy) -> list[Figures]:
     """Ask for one row a group. Blocking."""
-    points = reports.series(where, step=window.step, group_by=group_by, groups_max=TABLE_GROUPS_MAX)
-    return [Figures(name, sums) for name, sums in merged(points)]
+    return groups(reports, where, group_by, limit=TABLE_GROUPS_MAX)[0]
 
 
 def group_name(group: str | None, group_by: GroupBy, key_names: Mapping[str, str]) -> str:

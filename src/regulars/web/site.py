@@ -9,7 +9,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
-from regulars.stores.base import StoreError
+from regulars.model.errors import GatewayError
+from regulars.reports.schema import ReportError
+from regulars.stores.base import StoreError, StoreTimeoutError
 from regulars.web import names, numbers, periods, reasons
 from regulars.web.access import Denied, Viewer, identify
 from regulars.web.assets import Assets, read_assets
@@ -82,6 +84,12 @@ async def _answer_page(site: Site, handler: Handler, request: Request) -> Respon
         who = await identify(site.deps, request)
         if isinstance(who, Viewer):
             return await handler(site, request, who)
+    except GatewayError as exc:
+        return site.problem(exc.status, exc.message)
+    except ReportError as exc:
+        return site.problem(400, str(exc))
+    except StoreTimeoutError as exc:
+        return site.problem(503, str(exc))
     except StoreError as exc:
         return site.problem(503, f"The ledger cannot be read now. {exc}")
     if who.login is not None:
@@ -128,6 +136,8 @@ def _filters() -> Mapping[str, Callable[..., str]]:
         "usd": numbers.usd,
         "usd_column": numbers.usd_column,
         "usd_exact": numbers.usd_exact,
+        "session_path": names.session_path,
+        "usd_per_million": numbers.usd_per_million,
         "user_path": names.user_path,
         "visible": names.visible,
     }

@@ -9,9 +9,11 @@ from starlette.responses import Response
 
 from regulars.model.generation import Attempt, Generation
 from regulars.model.tokens import Usage
+from regulars.stores.contents import Content
 from regulars.web.access import Viewer
 from regulars.web.charts import Span, waterfall
 from regulars.web.names import key_name
+from regulars.web.price_lines import price_lines
 from regulars.web.reasons import COSTS, OUTCOMES
 from regulars.web.site import Site
 
@@ -35,7 +37,7 @@ async def generation_page(site: Site, request: Request, viewer: Viewer) -> Respo
     found = await run_in_threadpool(_ask, site, wanted) if len(wanted) <= ID_CHARS_MAX else None
     if found is None:
         return site.missing(viewer)
-    generation, key_names = found
+    generation, key_names, content = found
     return site.page(
         "generation.html",
         viewer=viewer,
@@ -45,6 +47,8 @@ async def generation_page(site: Site, request: Request, viewer: Viewer) -> Respo
         key_name=key_name(generation.key_hash, key_names),
         attempts=_rows(generation),
         first_token=_first_token(generation),
+        price_lines=price_lines(generation),
+        content=content,
         token_parts=token_parts(generation.usage) if generation.usage else (),
     )
 
@@ -72,11 +76,13 @@ def token_parts(usage: Usage) -> tuple[TokenPart, ...]:
     return tuple(parts)
 
 
-def _ask(site: Site, wanted: str) -> tuple[Generation, dict[str, str]] | None:
+def _ask(site: Site, wanted: str) -> tuple[Generation, dict[str, str], Content | None] | None:
     generation = site.deps.reports.generation(wanted)
     if generation is None or generation.account != site.deps.account:
         return None
-    return generation, {key.hash: key.name for key in site.deps.keys.list_keys()}
+    key_names = {key.hash: key.name for key in site.deps.keys.list_keys()}
+    content = site.deps.contents.content(wanted) if site.deps.keeps_content else None
+    return generation, key_names, content
 
 
 def _rows(generation: Generation) -> list[tuple[Attempt, Span]]:

@@ -8,16 +8,36 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from regulars.model.generation import Generation
-from regulars.stores.base import Filter, Sums, UserRow
+from regulars.reports.schema import Condition, Order
+from regulars.stores.base import Filter, Reports, Sums
 from regulars.web.access import Viewer
+from regulars.web.export import export_links
+from regulars.web.figures import Figures, question, totals
+from regulars.web.moves import Move, moves
 from regulars.web.names import user_path
-from regulars.web.panels import Answers, Figures, ask, breakdown, cards, chart, chips
+from regulars.web.panels import Answers, ask, breakdown, cards, chart, chips, fleet_note
+from regulars.web.people import COLUMNS, PATH, SHOW_WORDS, list_people, parse_people
 from regulars.web.site import Site
-from regulars.web.view import NAME_CHARS_MAX, View, parse
+from regulars.web.view import NAME_CHARS_MAX, View, dates_refused, parse
 
-PATH: Final = "/users"
-USERS_MAX: Final = 200
 GENERATIONS_MAX: Final = 25
+LOOKED_AT_MAX: Final = 300
+"""Of the newest generations, for moves from one endpoint to another."""
+MOVES_MAX: Final = 12
+SESSIONS_MAX: Final = 12
+_SESSION: Final = ("requests", "cost", "prompt_tokens", "cached_tokens", "last_seen")
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One conversation of a user within the window."""
+
+    name: str
+    requests: int
+    cost_nanousd: int
+    prompt_tokens: int
+    cached_tokens: int
+    last_seen_us: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,31 +45,42 @@ class Asked:
     """All that one user's page needs of the store."""
 
     answers: Answers
+    fleet: Sums
+    first_seen_us: int | None
     models: list[Figures]
     providers: list[Figures]
+    sessions: list[Session]
+    moves: list[Move]
     newest: list[Generation]
     older: str | None
     key_names: dict[str, str]
 
 
 async def users_page(site: Site, request: Request, viewer: Viewer) -> Response:
-    """List users by cost; `?id=` goes to one."""
+    """List users; `?id=` goes to one."""
     wanted = request.query_params.get("id")
     if wanted in {".", ".."}:
         return await _user_page(site, request, viewer, wanted)
     if wanted:
         return RedirectResponse(user_path(wanted), status_code=303)
-    view = parse(request.query_params)
-    rows, sums = await run_in_threadpool(_list, site, view)
+    asked = parse_people(request.query_params)
+    window = asked.view.window(site.now_us)
+    account, reports = site.deps.account, site.deps.reports
+    people = await run_in_threadpool(list_people, reports, account, asked, window)
+    sums = await run_in_threadpool(totals, reports, asked.view.where(account, window))
     return site.page(
         "users.html",
         viewer=viewer,
         path=PATH,
-        view=view,
-        window=view.window(site.now_us),
-        users=rows,
+        people_view=asked,
+        view=asked.view,
+        window=window,
+        dates_refused=dates_refused(request.query_params),
+        people=people,
         sums=sums,
-        users_max=USERS_MAX,
+        all_columns=COLUMNS,
+        shows=SHOW_WORDS,
+        exports=export_links(replace(asked.view, group="user")),
     )
 
 
@@ -67,7 +98,8 @@ async def _user_page(site: Site, request: Request, viewer: Viewer, user: str) ->
     view = parse(request.query_params, group="model")
     # The user is in the path, so links of this page don't repeat him.
     view = replace(view, user="", group="model" if view.group == "user" else view.group)
-    asked = await run_in_threadpool(_ask, site, replace(view, user=user))
+    of_user = replace(view, user=user)
+    asked = await run_in_threadpool(_ask, site, of_user)
     if asked is None:
         return site.missing(viewer)
     path = user_path(user)
@@ -78,20 +110,17 @@ async def _user_page(site: Site, request: Request, viewer: Viewer, user: str) ->
         user=user,
         view=view,
         window=asked.answers.window,
-        cards=cards(asked.answers, view, path),
+        dates_refused=dates_refused(request.query_params),
+        cards=cards(asked.answers, view, path, cache_note=fleet_note(asked.fleet)),
         chart=chart(asked.answers, view, path, asked.key_names),
         chips=chips(view, path, asked.key_names),
+        exports=export_links(of_user),
+        asked=asked,
+        looked_at=LOOKED_AT_MAX,
         key_names=asked.key_names,
-        models=asked.models,
-        providers=asked.providers,
-        newest=asked.newest,
+        newest=asked.newest[:GENERATIONS_MAX],
         older=asked.older,
     )
-
-
-def _list(site: Site, view: View) -> tuple[list[UserRow], Sums]:
-    where = view.where(site.deps.account, view.window(site.now_us))
-    return site.deps.reports.users(where, limit=USERS_MAX), site.deps.reports.totals(where)
 
 
 def _ask(site: Site, view: View) -> Asked | None:
@@ -101,14 +130,27 @@ def _ask(site: Site, view: View) -> Asked | None:
         return None
     answers = ask(deps.reports, view, deps.account, site.now_us)
     where = view.where(deps.account, answers.window)
-    newest, older = deps.reports.generations(
-        where, limit=GENERATIONS_MAX, before=view.before or None
-    )
+    newest, older = deps.reports.generations(where, limit=LOOKED_AT_MAX, before=view.before or None)
+    if len(newest) > GENERATIONS_MAX:
+        older = newest[GENERATIONS_MAX - 1].id
     return Asked(
         answers=answers,
-        models=breakdown(deps.reports, where, answers.window, "model"),
-        providers=breakdown(deps.reports, where, answers.window, "provider"),
+        fleet=totals(deps.reports, replace(where, user=None)),
+        first_seen_us=deps.reports.first_seen(deps.account, [view.user]).get(view.user),
+        models=breakdown(deps.reports, where, "model"),
+        providers=breakdown(deps.reports, where, "provider"),
+        sessions=_sessions(deps.reports, where),
+        moves=moves(newest)[:MOVES_MAX],
         newest=newest,
         older=older,
         key_names={key.hash: key.name for key in deps.keys.list_keys()},
     )
+
+
+def _sessions(reports: Reports, where: Filter) -> list[Session]:
+    query = question(where, "session", metrics=_SESSION)
+    named = Condition("session", "neq", (None,))
+    answer = reports.run(
+        replace(query, where=(*query.where, named), order=(Order("last_seen"),), limit=SESSIONS_MAX)
+    )
+    return [Session(str(row[0]), *(int(cell or 0) for cell in row[1:])) for row in answer.rows]

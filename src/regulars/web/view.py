@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Final, Literal, cast, get_args
 from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
 
+from regulars.reports.schema import ReportError
+from regulars.reports.windows import zone_named
 from regulars.stores.base import Filter, GroupBy
 from regulars.web.periods import DEFAULT_PERIOD, PERIODS, Window, custom, recent
 
@@ -27,12 +30,18 @@ class View:
     model: str = ""
     provider: str = ""
     key: str = ""
+    tz: str = ""
     before: str = ""
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone whose days and hours are shown; UTC unless another was chosen."""
+        return zone_named(self.tz or "UTC")
 
     def window(self, now_us: int) -> Window:
         """Return the stretch of time; dates that make no sense give the default period."""
-        chosen = custom(self.from_, self.to) if self.period == CUSTOM else None
-        return chosen or recent(self.period, now_us)
+        chosen = custom(self.from_, self.to, self.zone) if self.period == CUSTOM else None
+        return chosen or recent(self.period, now_us, self.zone)
 
     def where(self, account: str, window: Window) -> Filter:
         """Return the question's filter."""
@@ -80,19 +89,29 @@ def parse(query: Mapping[str, str], *, group: GroupBy = "user") -> View:
         model=_name(query, "model"),
         provider=_name(query, "provider"),
         key=_name(query, "key"),
+        tz=_zone(query),
         before=_name(query, "before"),
     )
 
 
 def dates_refused(query: Mapping[str, str]) -> bool:
-    """Say whether dates were given that make no sense."""
+    """Say whether dates or a time zone were given that make no sense."""
     given = query.get("from", ""), query.get("to", "")
-    return any(given) and custom(*given) is None
+    zone = query.get("tz", "")
+    return (any(given) and custom(*given) is None) or bool(zone) != bool(_zone(query))
 
 
 def _name(query: Mapping[str, str], parameter: str) -> str:
     value = query.get(parameter, "")
     return value if len(value) <= NAME_CHARS_MAX else ""
+
+
+def _zone(query: Mapping[str, str]) -> str:
+    name = query.get("tz", "")
+    try:
+        return zone_named(name).key if name else ""
+    except ReportError:
+        return ""
 
 
 def _parameter(field_name: str) -> str:

@@ -9,7 +9,6 @@ from typing import Any
 
 from msgspec import Raw
 
-from regulars.model.caller import ApiKey, Role
 from regulars.model.catalog import Endpoint, Model
 from regulars.model.generation import Generation, Outcome
 from regulars.model.money import Price, plain_text, usd_text
@@ -183,41 +182,6 @@ def price_view(price: Price | None) -> Json:
         "audio_output": price.audio_output,
     }
     return {name: plain_text(value) for name, value in shown.items() if value is not None}
-
-
-def key_view(key: ApiKey, *, usage: int, daily: int, weekly: int, monthly: int) -> Json:
-    """`/key`: the key itself and what it spent, in nano-USD given (section 4)."""
-    free = {"limit": 0, "used": 0, "remaining": 0}
-    return {
-        "label": key.label,
-        "name": key.name,
-        "hash": key.hash,
-        "limit": None,
-        "limit_remaining": None,
-        "limit_reset": None,
-        "include_byok_in_limit": False,
-        "usage": usd(usage),
-        "usage_daily": usd(daily),
-        "usage_weekly": usd(weekly),
-        "usage_monthly": usd(monthly),
-        "byok_usage": 0,
-        "byok_usage_daily": 0,
-        "byok_usage_weekly": 0,
-        "byok_usage_monthly": 0,
-        "is_free_tier": False,
-        "is_management_key": key.role is Role.MANAGEMENT,
-        "is_provisioning_key": key.role is Role.MANAGEMENT,
-        "rate_limit": {"requests": -1, "interval": "10s", "note": "not limited by rate"},
-        "creator_user_id": None,
-        "expires_at": None,
-        "organization_id": None,
-        "workspace_id": None,
-        "allowed_data_regions": ["global"],
-        "free_model_daily_requests": free,
-        "budgets": [],
-        "effective_budget": None,
-        "created_at": iso_time(key.created_at_ms * 1000),
-    }
 
 
 def _and(names: Sequence[str]) -> str:

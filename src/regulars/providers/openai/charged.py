@@ -39,7 +39,12 @@ class _Charged(msgspec.Struct):
     cost_in_usd_ticks: Decimal | None = None  # xAI
 
 
+class _Served(msgspec.Struct):
+    service_tier: str | None = None
+
+
 _CHARGED: Final = msgspec.json.Decoder(_Charged)
+_SERVED: Final = msgspec.json.Decoder(_Served)
 _TIERED: Final = msgspec.json.Decoder(str | None)
 
 
@@ -75,9 +80,22 @@ def read_service_tier(tier: Raw | None) -> str | None:
     if tier is None or tier == _NULL:
         return None
     try:
-        name = _TIERED.decode(tier)
+        return _keepable(_TIERED.decode(tier))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
+
+
+def read_usage_tier(usage: Raw | bytes) -> str | None:
+    """Read the service tier from a `usage` object, where Anthropic says it."""
+    if bytes(usage).find(b'"service_tier"') < 0:
+        return None
+    try:
+        return _keepable(_SERVED.decode(usage).service_tier)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return None
+
+
+def _keepable(name: str | None) -> str | None:
     return name if name and len(name) <= TIER_CHARS_MAX and name.isprintable() else None
 
 

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from regulars.model.errors import UpstreamError, UpstreamProtocolError
 from regulars.model.money import ReportedCost
 from regulars.model.tokens import Usage
-from regulars.providers.openai.charged import read_cost, read_service_tier
+from regulars.providers.openai.charged import read_cost, read_service_tier, read_usage_tier
 from regulars.providers.openai.choices import finish_reason, has_content, polish
 from regulars.providers.openai.failure import read_stream_failure
 from regulars.providers.openai.usage import read_usage
@@ -257,6 +257,7 @@ class StreamReader:
         if usage is not None:
             self.usage = usage
             self.cost = read_cost(reported) or self.cost
+            self.service_tier = self.service_tier or read_usage_tier(reported)
             if not choices:
                 return b""
         self._note(choices, upstream_id, len(data) + FRAMING_BYTES)

@@ -8,7 +8,7 @@ from msgspec import Raw, Struct
 from regulars.model.errors import UpstreamProtocolError
 from regulars.model.money import ReportedCost
 from regulars.model.tokens import Usage
-from regulars.providers.openai.charged import read_cost, read_service_tier
+from regulars.providers.openai.charged import read_cost, read_service_tier, read_usage_tier
 from regulars.providers.openai.choices import FINISH_REASONS, finish_reason, polish
 from regulars.providers.openai.failure import read_stream_failure
 from regulars.providers.openai.usage import read_usage
@@ -78,7 +78,8 @@ def read_whole(provider: str, body: bytes) -> WholeAnswer:
         native_finish_reason=native,
         content_bytes=len(memoryview(fields["choices"])),
         cost=None if usage is None else read_cost(usage),
-        service_tier=read_service_tier(fields.get("service_tier")),
+        service_tier=read_service_tier(fields.get("service_tier"))
+        or (None if usage is None else read_usage_tier(usage)),
     )
 
 

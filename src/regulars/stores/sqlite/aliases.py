@@ -23,6 +23,10 @@ class Aliases:
         rows = connection.execute("SELECT account, name, person FROM alias LIMIT ?", (ALIASES_MAX,))
         self._person = {(account, name): person for account, name, person in rows}
 
+    def person(self, account: str, name: str) -> str:
+        """Return whose name it is: an alias' person, otherwise the name itself."""
+        return self._person.get((account, name), name)
+
     def applied(self, rows: Sequence[Generation]) -> Sequence[Generation]:
         """Return the rows, those under an alias as their person's."""
         person = self._person

@@ -1,6 +1,6 @@
 """Where the dimensions and figures of reports stand: which column, of which tables.
 
-Rollups have people, models, providers, endpoints and keys, and the sums of `SUM_COLUMNS`; all
+Rollups have people, models, providers, endpoints and keys, and the sums of `ROLLED_COLUMNS`; all
 else is read from rows. In both, "none" is 0 or an empty text, so that groups can be compared.
 """
 
@@ -13,7 +13,7 @@ from regulars.reports.schema import Distinct, Last, Quantile, Ratio, ReportQuery
 from regulars.stores.sqlite.names import NOBODY_ID
 from regulars.stores.sqlite.rollups import ROW_SUMS
 from regulars.stores.sqlite.rows import OUTCOME_CODES
-from regulars.stores.sqlite.schema import SUM_COLUMNS
+from regulars.stores.sqlite.schema import ROLLED_COLUMNS
 
 Kind = Literal["user", "word", "text", "outcome", "flag"]
 """How a dimension is kept: an id of `end_user`, one of `name`, a text, a code, 0 or 1."""
@@ -51,12 +51,12 @@ PLACES: Final[Mapping[str, Place]] = {
 }
 
 _TIMED: Final = "completion_tokens > 0 AND duration_ms > 0"
-_ROLLUP_FIGURES: Final = {name: name for name in SUM_COLUMNS} | {
-    "total_tokens": "prompt_tokens + completion_tokens"
+_ROLLUP_FIGURES: Final = {name: name for name in ROLLED_COLUMNS} | {
+    "total_tokens": "prompt_tokens + completion_tokens",
+    "cost_completion_nanousd": "cost_nanousd - cost_prompt_nanousd",
 }
-_ROW_FIGURES: Final = dict(zip(SUM_COLUMNS, ROW_SUMS, strict=True)) | {
+_ROW_FIGURES: Final = dict(zip(ROLLED_COLUMNS, ROW_SUMS, strict=True)) | {
     "total_tokens": "coalesce(prompt_tokens, 0) + coalesce(completion_tokens, 0)",
-    "cost_prompt_nanousd": "coalesce(cost_prompt_nanousd, 0)",
     "cost_completion_nanousd": "coalesce(cost_nanousd - cost_prompt_nanousd, 0)",
     "ttft_ms": "ttft_ms",
     "ttft_known": "ttft_ms IS NOT NULL",

@@ -9,6 +9,7 @@ from regulars.model.generation import Generation, Outcome
 from regulars.stores.sqlite.fold import FOLDED, GROUPED
 from regulars.stores.sqlite.rollups import keys_of
 from regulars.stores.sqlite.rows import OUTCOME_CODES, find
+from regulars.stores.sqlite.slices import Rollup
 
 _COMPLETED: Final = OUTCOME_CODES[Outcome.COMPLETED]
 _ENDED: Final = "SELECT outcome, status FROM generation WHERE row = ?"
@@ -18,7 +19,7 @@ _END: Final = (
 )
 
 
-def _recount(table: str) -> str:
+def _recount(table: Rollup) -> str:
     keys, values = ", ".join(keys_of(table)), ", ".join(GROUPED[table])
     # What is still in the tail is folded from the row itself, later.
     unless = " AND NOT EXISTS (SELECT 1 FROM tail WHERE row = ?2)" if table in FOLDED else ""

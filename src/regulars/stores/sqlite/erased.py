@@ -61,10 +61,15 @@ class ErasedPeople:
             return row
         if not row.end_user.strip(OVERWRITTEN):
             return replace(row, end_user=NAMELESS, session=None, referer=None)
-        found = self._by_digest.get(person_digest(self._secret, row.account, row.end_user))
-        if found is None or row.created_at_us > found[0]:
-            return row
-        return replace(row, end_user=found[1], session=None, referer=None)
+        name = self.anonymous(row.account, row.end_user, row.created_at_us)
+        return row if name is None else replace(row, end_user=name, session=None, referer=None)
+
+    def anonymous(self, account: str, user: str, created_at_us: int) -> str | None:
+        """Return whose rows those of a user from then are now; None where he is not erased."""
+        if created_at_us > self._until_us:
+            return None
+        found = self._by_digest.get(person_digest(self._secret, account, user))
+        return None if found is None or created_at_us > found[0] else found[1]
 
 
 def person_digest(secret: bytes, account: str, user: str) -> bytes:

@@ -19,10 +19,13 @@ from regulars.stores.sqlite.rollups import (
     BLOCK_DAYS,
     DAY_US,
     HOUR_US,
+    PAIR_DAYS,
+    QUARTER_US,
     ROW_SUMS,
     upsert_head,
     upsert_tail,
 )
+from regulars.stores.sqlite.slices import Rollup
 
 FOLD_ROWS: Final = 4096
 """So many rows a process adds before it folds; every question about users reads the tail."""
@@ -32,31 +35,29 @@ STEP_ROWS: Final = 256
 
 _DAY: Final = f"row / {DAY_US << PLACE_BITS}"
 _USER: Final = f"coalesce(end_user_id, {NOBODY_ID})"
+_WORDS: Final = (
+    "model_id",
+    f"coalesce(endpoint_id, {NOBODY_ID})",
+    f"coalesce(provider_id, {NOBODY_ID})",
+    "key_id",
+)
 
-GROUPED: Final = {
+GROUPED: Final[dict[Rollup, tuple[str, ...]]] = {
     "daily": (
         "account_id",
         _DAY,
         _USER,
-        "model_id",
-        f"coalesce(endpoint_id, {NOBODY_ID})",
-        f"coalesce(provider_id, {NOBODY_ID})",
-        "key_id",
+        *_WORDS,
     ),
+    "pairs": ("account_id", f"({_DAY}) / {PAIR_DAYS}", _USER),
     "blocks": ("account_id", f"({_DAY}) / {BLOCK_DAYS}", _USER),
-    "hourly": (
-        "account_id",
-        f"row / {HOUR_US << PLACE_BITS}",
-        "model_id",
-        f"coalesce(endpoint_id, {NOBODY_ID})",
-        f"coalesce(provider_id, {NOBODY_ID})",
-        "key_id",
-    ),
+    "hourly": ("account_id", f"row / {HOUR_US << PLACE_BITS}", *_WORDS),
+    "quarters": ("account_id", f"row / {QUARTER_US << PLACE_BITS}", *_WORDS),
 }
 """The key columns of a rollup as expressions over `generation`."""
 
 
-def rolled_up(table: str, rows: str) -> str:
+def rolled_up(table: Rollup, rows: str) -> str:
     """Return the SELECT of a rollup's rows, in its columns' order, from rows of `generation`."""
     keys = ", ".join(GROUPED[table])
     sums = ", ".join(f"sum({value})" for value in ROW_SUMS)
@@ -64,7 +65,7 @@ def rolled_up(table: str, rows: str) -> str:
     return f"SELECT {keys}, {sums}, max(row >> {PLACE_BITS}) FROM {rows} GROUP BY {numbers}"
 
 
-FOLDED: Final = ("daily", "blocks")
+FOLDED: Final = ("daily", "pairs", "blocks", "quarters")
 # The inner join is with the tail: another process may have folded a row meanwhile. The step's own
 # order is that of the users, so nothing is sorted or grouped: a group met twice is added to twice.
 _STEP: Final = "temp.step CROSS JOIN tail USING (row) CROSS JOIN generation USING (row)"

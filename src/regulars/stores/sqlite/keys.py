@@ -5,21 +5,24 @@
 import secrets
 import sqlite3
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
-from regulars.model.caller import ApiKey, Role, UserPolicy
-from regulars.stores.base import StoreError
+from regulars.model.caller import ApiKey, KeyTerms, Role, UserPolicy
+from regulars.stores.base import COMMAND_LINE, KeyChange, StoreError
+from regulars.stores.sqlite import key_changes
 from regulars.stores.sqlite.connect import connect, store_errors
 
 SECRET_BYTES: Final = 32
 KEYS_LISTED_MAX: Final = 10_000
 
-_COLUMNS: Final = "hash, name, label, role, account, created_at_ms, disabled, users"
+_COLUMNS: Final = "hash, name, label, role, account, created_at_ms, disabled, terms, users"
+_TERMS: Final = msgspec.json.Decoder(KeyTerms)
 _POLICY: Final = msgspec.json.Decoder(UserPolicy)
 
 
@@ -34,12 +37,9 @@ class SqliteKeys:
     def find_key(self, key_hash: str) -> ApiKey | None:
         """Return the key with this hash, disabled ones too."""
         with self._use() as connection:
-            found = connection.execute(
-                f"SELECT {_COLUMNS} FROM api_key WHERE hash = ?", (key_hash,)
-            ).fetchone()
-        return None if found is None else _key(found)
+            return _find(connection, key_hash)
 
-    def create_key(self, key: ApiKey) -> None:
+    def create_key(self, key: ApiKey, *, by: str = COMMAND_LINE) -> None:
         """Keep a new key; a hash that is taken is a StoreError."""
         values = (
             key.hash,
@@ -49,15 +49,17 @@ class SqliteKeys:
             key.account,
             key.created_at_ms,
             int(key.disabled),
+            _terms(key),
             msgspec.json.encode(key.users).decode(),
         )
-        with self._use() as connection:
+        with self._change() as connection:
             try:
                 connection.execute(
-                    f"INSERT INTO api_key ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values
+                    f"INSERT INTO api_key ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values
                 )
             except sqlite3.IntegrityError as exc:
                 raise StoreError(f"a key named {key.name!r} cannot be kept: {exc}") from exc
+            key_changes.record(connection, None, key, by=by)
 
     def list_keys(self) -> list[ApiKey]:
         """Return the keys, oldest first."""
@@ -68,13 +70,40 @@ class SqliteKeys:
             ).fetchall()
         return [_key(row) for row in rows]
 
+    def change_key(
+        self, key_hash: str, change: Callable[[ApiKey], ApiKey], *, by: str = COMMAND_LINE
+    ) -> ApiKey | None:
+        """See `stores.base.Keys`."""
+        with self._change() as connection:
+            old = _find(connection, key_hash)
+            if old is None:
+                return None
+            new = change(old)
+            connection.execute(
+                "UPDATE api_key SET name = ?, disabled = ?, terms = ? WHERE hash = ?",
+                (new.name, int(new.disabled), _terms(new), key_hash),
+            )
+            key_changes.record(connection, old, new, by=by)
+        return new
+
     def disable_key(self, key_hash: str) -> bool:
         """Refuse a key from now on; False when there is none with this hash."""
+        return self.change_key(key_hash, lambda key: replace(key, disabled=True)) is not None
+
+    def delete_key(self, key_hash: str, *, by: str = COMMAND_LINE) -> bool:
+        """See `stores.base.Keys`."""
+        with self._change() as connection:
+            old = _find(connection, key_hash)
+            if old is None:
+                return False
+            connection.execute("DELETE FROM api_key WHERE hash = ?", (key_hash,))
+            key_changes.record(connection, old, None, by=by)
+        return True
+
+    def key_changes(self, limit: int, *, key_hash: str | None = None) -> list[KeyChange]:
+        """See `stores.base.Keys`."""
         with self._use() as connection:
-            changed = connection.execute(
-                "UPDATE api_key SET disabled = 1 WHERE hash = ?", (key_hash,)
-            )
-            return changed.rowcount > 0
+            return key_changes.newest(connection, limit, key_hash)
 
     def secret(self, name: str) -> bytes:
         """Return the store's secret of this name, the same for ever; made at the first call."""
@@ -104,9 +133,31 @@ class SqliteKeys:
                 self._connection = connect(self._path)
             yield self._connection
 
+    @contextmanager
+    def _change(self) -> Generator[sqlite3.Connection]:
+        """Lend the connection inside one write transaction."""
+        with self._use() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+            except BaseException:
+                connection.execute("ROLLBACK")
+                raise
+            connection.execute("COMMIT")
+
+
+def _find(connection: sqlite3.Connection, key_hash: str) -> ApiKey | None:
+    query = f"SELECT {_COLUMNS} FROM api_key WHERE hash = ?"
+    found = connection.execute(query, (key_hash,)).fetchone()
+    return None if found is None else _key(found)
+
+
+def _terms(key: ApiKey) -> str:
+    return msgspec.json.encode(key.terms).decode()
+
 
 def _key(values: tuple[Any, ...]) -> ApiKey:
-    key_hash, name, label, role, account, created_at_ms, disabled, users = values
+    key_hash, name, label, role, account, created_at_ms, disabled, terms, users = values
     return ApiKey(
         hash=key_hash,
         name=name,
@@ -115,5 +166,6 @@ def _key(values: tuple[Any, ...]) -> ApiKey:
         account=account,
         created_at_ms=created_at_ms,
         disabled=bool(disabled),
+        terms=_TERMS.decode(terms),
         users=_POLICY.decode(users),
     )

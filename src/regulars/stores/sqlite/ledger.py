@@ -1,30 +1,27 @@
 """Appending generations: rows, dictionary and rollups in one durable transaction."""
 
-# ruff: noqa: S608 - only our own table and column names are written into SQL; values are bound
-
 import sqlite3
 from collections.abc import Generator as Yields
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
 from regulars.model.generation import Generation
 from regulars.stores.base import RowError, StoreError
-from regulars.stores.sqlite.aliases import Aliases
-from regulars.stores.sqlite.chunks import SIZES, cut
+from regulars.stores.sqlite.chunks import cut
 from regulars.stores.sqlite.connect import connect, store_error
 from regulars.stores.sqlite.correct import correct
-from regulars.stores.sqlite.erased import ErasedPeople
 from regulars.stores.sqlite.fold import FOLD_ROWS, STEP_ROWS, due, fold, unfolded
+from regulars.stores.sqlite.insert import COUNT_ROWS, INSERTS
 from regulars.stores.sqlite.migrate import check
 from regulars.stores.sqlite.names import Key, Names
+from regulars.stores.sqlite.names_now import NamesNow
 from regulars.stores.sqlite.odd_ids import insert_anywhere, unknown
 from regulars.stores.sqlite.retention import delete_some, is_due
-from regulars.stores.sqlite.rollups import add_up, upsert_head, upsert_tail
 from regulars.stores.sqlite.rows import COLUMNS, WordIds, Words, encode, words
-from regulars.stores.sqlite.schema import HOURLY_KEY, SUM_COLUMNS
-from regulars.stores.sqlite.stamp import NEVER, Stamp, stamp
+from regulars.stores.sqlite.spendings import add_byok, has_byok
 
 WORDS_CACHED_MAX: Final = 20_000
 ROWS_WORDS_CACHED_MAX: Final = 5_000
@@ -44,18 +41,6 @@ _ROW_FAULT_ERRORS: Final = (
 )
 
 
-def _places(columns: int) -> dict[int, str]:
-    row = f"({', '.join('?' * columns)})"
-    return {size: ", ".join([row] * size) for size in SIZES}
-
-
-_INSERT: Final = f"INSERT INTO generation ({', '.join(COLUMNS)}) VALUES "
-_UPSERT_HEAD: Final = f"{upsert_head('hourly')} VALUES "
-_UPSERT_TAIL: Final = upsert_tail("hourly")
-_HOUR_PLACES: Final = _places(len(HOURLY_KEY) + len(SUM_COLUMNS) + 1)
-_ROW_PLACES: Final = _places(len(COLUMNS))
-_INSERT_TAIL: Final = "INSERT INTO tail (row) VALUES "
-_TAIL_PLACES: Final = _places(1)
 _ID: Final = COLUMNS.index("id")
 
 
@@ -72,9 +57,7 @@ class SqliteLedger:
         self._words = Names("name", ("text",), cache_max=WORDS_CACHED_MAX)
         self._rows_words: dict[Words, WordIds] = {}
         self._rows_words_learned: dict[Words, WordIds] = {}
-        self._erased = ErasedPeople()
-        self._aliases = Aliases()
-        self._stamp: Stamp = NEVER
+        self._names_now = NamesNow()
         self._end_users = Names("end_user", ("account_id", "name"), cache_max=END_USERS_CACHED_MAX)
 
     def append(self, rows: Sequence[Generation]) -> None:
@@ -90,7 +73,7 @@ class SqliteLedger:
                 self._append(connection, rows)
             except sqlite3.IntegrityError:
                 # Most likely an id that is there already, after a commit whose result was lost.
-                connection.execute("ROLLBACK")
+                connection.rollback()
                 self._forget()
                 self._append_new(connection, rows)
         except _ROW_FAULT_ERRORS as exc:
@@ -162,6 +145,7 @@ class SqliteLedger:
             try:
                 # The file may have been exchanged since the program started.
                 check(connection, self._path)
+                connection.execute(COUNT_ROWS)
                 self._tail_rows = unfolded(connection)
             except (sqlite3.Error, StoreError):
                 connection.close()
@@ -187,43 +171,44 @@ class SqliteLedger:
             self._inode = inode
 
     def _append(self, connection: sqlite3.Connection, rows: Sequence[Generation]) -> None:
-        """Append in one transaction rows that are most likely new, all at their own places."""
-        connection.execute("BEGIN IMMEDIATE")
-        rows = self._named(connection, rows)
-        encoded = self._encode(connection, rows)
-        if any(type(values[_ID]) is str for values in encoded):
-            connection.execute("ROLLBACK")
+        """Append in one transaction rows that are most likely new, all at their own places.
+
+        One begins where a name is to be learned or more is to be written than rows. Else a single
+        statement is a transaction.
+        """
+        if len(rows) not in INSERTS or has_byok(rows):
+            connection.execute("BEGIN IMMEDIATE")
+        named = self._names_now.applied(rows)
+        encoded = self._encode(connection, named)
+        is_odd = any(type(values[_ID]) is str for values in encoded)
+        if is_odd or not self._insert(connection, encoded):
+            connection.rollback()
             self._forget()
             self._append_new(connection, rows)
             return
-        for chunk in cut(encoded):
-            connection.execute(_INSERT + _ROW_PLACES[len(chunk)], _flat(chunk))
-            tail = [values[0] for values in chunk]
-            connection.execute(_INSERT_TAIL + _TAIL_PLACES[len(chunk)], tail)
-        self._roll_up(connection, rows, encoded)
-        connection.execute("COMMIT")
+        if connection.in_transaction:
+            add_byok(connection, named, encoded)
+            connection.execute("COMMIT")
+
+    def _insert(self, connection: sqlite3.Connection, encoded: Sequence[tuple[Any, ...]]) -> bool:
+        """Insert rows; False, with the transaction unfinished, where names have changed."""
+        for chunk in cut(encoded, INSERTS):
+            values = [*chain.from_iterable(chunk), *self._names_now.stamp]
+            if connection.execute(INSERTS[len(chunk)], values).rowcount != len(chunk):
+                return False
+        return True
 
     def _append_new(self, connection: sqlite3.Connection, rows: Sequence[Generation]) -> None:
         """Append in one transaction what is new of the rows, wherever there is room."""
         connection.execute("BEGIN IMMEDIATE")
-        fresh = self._named(connection, unknown(connection, rows))
+        if self._names_now.refresh(connection):
+            self._forget()
+        fresh = self._names_now.applied(unknown(connection, rows))
         encoded = self._encode(connection, fresh)
         for row, values in zip(fresh, encoded, strict=True):
             insert_anywhere(connection, row, values)
-        self._roll_up(connection, fresh, encoded)
+        add_byok(connection, fresh, encoded)
         connection.execute("COMMIT")
-
-    def _named(
-        self, connection: sqlite3.Connection, rows: Sequence[Generation]
-    ) -> Sequence[Generation]:
-        """Return the rows by the names people have by now: aliases, late rows of erased ones."""
-        now = stamp(connection)
-        if now != self._stamp:
-            self._forget()
-            self._erased.refresh(connection)
-            self._aliases.refresh(connection)
-            self._stamp = now
-        return self._erased.applied(self._aliases.applied(rows))
 
     def _encode(
         self, connection: sqlite3.Connection, rows: Sequence[Generation]
@@ -252,24 +237,10 @@ class SqliteLedger:
         ids = self._words.ids(connection, texts)
         return {row: tuple(None if text is None else ids[(text,)] for text in row) for row in rows}
 
-    def _roll_up(
-        self,
-        connection: sqlite3.Connection,
-        rows: Sequence[Generation],
-        encoded: Sequence[tuple[Any, ...]],
-    ) -> None:
-        """Add the rows to `hourly`; what is kept per user gets them later."""
-        groups = add_up(rows, encoded)
-        # In key order the pages of the tree are visited once each.
-        values = [(*key, *groups[key]) for key in sorted(groups)]
-        for chunk in cut(values):
-            connection.execute(_UPSERT_HEAD + _HOUR_PLACES[len(chunk)] + _UPSERT_TAIL, _flat(chunk))
-
     def _abandon(self) -> None:
         """Close the connection, which rolls back, and forget ids that may have gone with it."""
         self._forget()
-        self._erased = ErasedPeople()
-        self._stamp = NEVER
+        self._names_now = NamesNow()
         self._due = []
         connection, self._connection = self._connection, None
         if connection is not None:
@@ -287,7 +258,3 @@ class SqliteLedger:
         self._rows_words_learned = {}
         for names in (self._words, self._end_users):
             names.forget()
-
-
-def _flat(rows: Iterable[tuple[Any, ...]]) -> list[Any]:
-    return [value for row in rows for value in row]

@@ -2,18 +2,19 @@
 
 A filter by user walks the rows of that user. One by model, provider or key has no index over
 rows, which would cost every write; instead `hourly` tells the hours in which there are any, and
-only those are walked.
+`quarters` where in the hour they are, unless some of the hour's rows are not folded yet.
 """
 
 # ruff: noqa: S608 - only our own table and column names are written into SQL; values are bound
 
 import sqlite3
+from collections.abc import Iterator
 from typing import Any, Final
 
 from regulars.stores.base import Filter
 from regulars.stores.sqlite.places import bound, time_at
 from regulars.stores.sqlite.query import conditions, user_column
-from regulars.stores.sqlite.rollups import HOUR_US
+from regulars.stores.sqlite.rollups import HOUR_US, QUARTER_US
 from regulars.stores.sqlite.rows import SELECTED
 from regulars.stores.sqlite.slices import ROWS, Table
 
@@ -38,10 +39,11 @@ def newest(
 def _by_hours(connection: sqlite3.Connection, where: Filter, values: dict[str, Any]) -> list[Row]:
     found: list[Row] = []
     limit: int = values["limit"]
-    for (hour,) in connection.execute(hours_query(where), values | _hour_values(values)):
+    hours = connection.execute(hours_query(where), values | _hour_values(values))
+    for begin_us, end_us in _spans(connection, where, values, hours):
         within = {
-            "from_row": max(bound(hour * HOUR_US), values["from_row"] or 0),
-            "to_row": _least(bound((hour + 1) * HOUR_US), values["to_row"]),
+            "from_row": max(bound(begin_us), values["from_row"] or 0),
+            "to_row": _least(bound(end_us), values["to_row"]),
             "limit": limit - len(found),
         }
         query = page_query(where, "generation", values | within)
@@ -51,10 +53,38 @@ def _by_hours(connection: sqlite3.Connection, where: Filter, values: dict[str, A
     return found
 
 
+def _spans(
+    connection: sqlite3.Connection,
+    where: Filter,
+    values: dict[str, Any],
+    hours: Iterator[tuple[int, int]],
+) -> Iterator[tuple[int, int]]:
+    """Yield the times in which there are such rows, newest first."""
+    for hour, count in hours:
+        quarters = connection.execute(quarters_query(where), values | {"hour": hour}).fetchall()
+        if sum(folded for _, folded in quarters) < count:
+            yield hour * HOUR_US, (hour + 1) * HOUR_US
+            continue
+        for quarter, _ in quarters:
+            yield quarter * QUARTER_US, (quarter + 1) * QUARTER_US
+
+
 def hours_query(where: Filter) -> str:
-    """Return the query for hours with such rows, newest first, read only as far as needed."""
+    """Return the query for hours with such rows and their number, newest first, read as needed."""
     wanted = [*conditions(where), "hour >= :from_hour", "hour <= :to_hour"]
-    return f"SELECT DISTINCT hour FROM hourly WHERE {' AND '.join(wanted)} ORDER BY hour DESC"
+    return (
+        f"SELECT hour, sum(requests) FROM hourly WHERE {' AND '.join(wanted)} "
+        "GROUP BY hour ORDER BY hour DESC"
+    )
+
+
+def quarters_query(where: Filter) -> str:
+    """Return the query for an hour's quarters with such folded rows and their number."""
+    wanted = [*conditions(where), "quarter >= :hour * 4", "quarter < :hour * 4 + 4"]
+    return (
+        f"SELECT quarter, sum(requests) FROM quarters WHERE {' AND '.join(wanted)} "
+        "GROUP BY quarter ORDER BY quarter DESC"
+    )
 
 
 def page_query(where: Filter, table: Table, values: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ from typing import Final
 from regulars.stores.sqlite.fold import FOLDED
 from regulars.stores.sqlite.names import NOBODY_ID
 from regulars.stores.sqlite.rollups import keys_of, upsert_head, upsert_tail
-from regulars.stores.sqlite.schema import SUM_COLUMNS
+from regulars.stores.sqlite.schema import ROLLED_COLUMNS
 from regulars.stores.sqlite.stamp import changed
 
 _FIND: Final = "SELECT id FROM end_user WHERE account_id = ? AND name = ?"
@@ -27,6 +27,7 @@ _REGISTERED: Final = (
     ),
     "DELETE FROM external_user WHERE account = ?1 AND name = ?2 AND name <> ?3",
 )
+_SAID: Final = "UPDATE content SET end_user = ?3 WHERE account = ?1 AND end_user = ?2"
 _ALIAS: Final = (
     "INSERT INTO alias (account, name, person) VALUES (?1, ?2, ?3) "
     "ON CONFLICT (account, name) DO UPDATE SET person = excluded.person"
@@ -38,7 +39,7 @@ def _moved(table: str) -> tuple[str, str]:
     where = f"WHERE account_id = ?3 AND {keys_of(table)[1]} >= 0 AND end_user_id = ?1"
     columns = ", ".join(
         "?2" if column == "end_user_id" else column
-        for column in (*keys_of(table), *SUM_COLUMNS, "last_us")
+        for column in (*keys_of(table), *ROLLED_COLUMNS, "last_us")
     )
     return (
         f"{upsert_head(table)} SELECT {columns} FROM {table} {where} {upsert_tail(table)}",
@@ -46,7 +47,9 @@ def _moved(table: str) -> tuple[str, str]:
     )
 
 
-_SUMS: Final = tuple(statement for table in FOLDED for statement in _moved(table))
+_SUMS: Final = tuple(
+    statement for table in FOLDED if "end_user_id" in keys_of(table) for statement in _moved(table)
+)
 
 
 def rename(connection: sqlite3.Connection, account: str, name: str, into: str) -> bool:
@@ -55,7 +58,7 @@ def rename(connection: sqlite3.Connection, account: str, name: str, into: str) -
     False where nobody has the name. The connection does not check foreign keys, for which all rows
     would be read. Times of rows and sums stay; as long as he has rows.
     """
-    for statement in _REGISTERED:
+    for statement in (*_REGISTERED, _SAID):
         connection.execute(statement, (account, name, into))
     found = connection.execute("SELECT id FROM name WHERE text = ?", (account,)).fetchone()
     old = None if found is None else connection.execute(_FIND, (*found, name)).fetchone()

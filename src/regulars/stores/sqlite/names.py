@@ -47,7 +47,7 @@ class Names:
         self._learned: dict[Key, int] = {}
 
     def ids(self, connection: sqlite3.Connection, keys: Iterable[Key]) -> dict[Key, int]:
-        """Return the id of every key, making new ones inside the open transaction."""
+        """Return the id of every key, making new ones; where that is due, a transaction begins."""
         found: dict[Key, int] = {}
         missing: list[Key] = []
         cache = self._cache
@@ -59,6 +59,8 @@ class Names:
                 cache.move_to_end(key)
                 found[key] = known
         if missing:
+            if not connection.in_transaction:
+                connection.execute("BEGIN IMMEDIATE")
             self._learned = self._select(connection, missing)
             fresh = [key for key in missing if key not in self._learned]
             self._learned |= self._insert(connection, fresh)

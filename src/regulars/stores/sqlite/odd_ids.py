@@ -1,19 +1,14 @@
 """Rows that cannot stand where their id says: foreign ids, and places that are taken."""
 
-# ruff: noqa: S608 - only our own table and column names are written into SQL; values are bound
-
 import sqlite3
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 from regulars.model.generation import Generation
 from regulars.stores.base import RowError
+from regulars.stores.sqlite.insert import INSERT_ONE
 from regulars.stores.sqlite.places import PLACES, bound
-from regulars.stores.sqlite.rows import COLUMNS, find
-
-_INSERT: Final = (
-    f"INSERT INTO generation ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"
-)
+from regulars.stores.sqlite.rows import find
 
 
 def unknown(connection: sqlite3.Connection, rows: Sequence[Generation]) -> list[Generation]:
@@ -37,8 +32,7 @@ def insert_anywhere(
     if odd:
         place = _free_place(connection, row)
         connection.execute("INSERT INTO odd_id (id, row) VALUES (?, ?)", (row.id, place))
-    connection.execute(_INSERT, (place, kept_id, *rest))
-    connection.execute("INSERT INTO tail (row) VALUES (?)", (place,))
+    connection.execute(INSERT_ONE, (place, kept_id, *rest))
 
 
 def _taken(connection: sqlite3.Connection, place: int) -> bool:

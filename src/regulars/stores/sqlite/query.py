@@ -10,7 +10,7 @@ from regulars.stores.base import Filter
 from regulars.stores.sqlite.names import NOBODY_ID
 from regulars.stores.sqlite.places import PLACE_BITS, bound
 from regulars.stores.sqlite.rollups import ROW_SUMS
-from regulars.stores.sqlite.schema import SUM_COLUMNS
+from regulars.stores.sqlite.schema import ROLLED_COLUMNS, SUM_COLUMNS
 from regulars.stores.sqlite.slices import ROWS, TIME_COLUMN, UNIT_US, Slice, Table, slices
 
 SUMS: Final = ", ".join(f"coalesce(sum({column}), 0)" for column in SUM_COLUMNS)
@@ -108,7 +108,7 @@ def _select(where: Filter, part: Slice, number: int, asked: _Wanted) -> str:
     if bucket_us is not None:
         per_bucket = bucket_us // UNIT_US[part.table]
         columns.append(f"{_time_column(part.table)} / {per_bucket} AS bucket")
-    of_row: dict[str, str] = dict(zip(SUM_COLUMNS, ROW_SUMS, strict=True))
+    of_row: dict[str, str] = dict(zip(ROLLED_COLUMNS, ROW_SUMS, strict=True))
     columns += [f"{of_row[name]} AS {name}" if rows else name for name in asked.sums]
     columns.append(f"{_time_column(part.table)} AS last_us" if rows else "last_us")
     wanted = [*conditions(where, user_column=user_column(part.table)), *_times(where, part, number)]

@@ -1,16 +1,23 @@
-"""Adding a batch up by hour before it reaches the file, and the upserts of all rollups."""
+"""What a row adds to the rollups, and their upserts."""
 
-from collections.abc import Mapping, Sequence
-from operator import itemgetter
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Final
 
-from regulars.model.generation import Generation, Outcome
-from regulars.stores.sqlite.names import NOBODY_ID
-from regulars.stores.sqlite.rows import COLUMNS, OUTCOME_CODES
-from regulars.stores.sqlite.schema import BLOCKS_KEY, DAILY_KEY, HOURLY_KEY, SUM_COLUMNS
+from regulars.model.generation import Outcome
+from regulars.stores.sqlite.rows import OUTCOME_CODES
+from regulars.stores.sqlite.schema import (
+    BLOCKS_KEY,
+    DAILY_KEY,
+    HOURLY_KEY,
+    PAIRS_KEY,
+    QUARTERS_KEY,
+    ROLLED_COLUMNS,
+)
 
 HOUR_US: Final = 3_600_000_000
+QUARTER_US: Final = HOUR_US // 4
 DAY_US: Final = 24 * HOUR_US
+PAIR_DAYS: Final = 2
 BLOCK_DAYS: Final = 8
 """Days of a row of `blocks`, counted from 1970: few rows for long times, few days at the ends."""
 
@@ -27,57 +34,9 @@ ROW_SUMS: Final = (
     "coalesce(cost_nanousd, 0)",
     "coalesce(cache_saving_nanousd, 0)",
     "prompt_tokens IS NOT NULL AND cost_nanousd IS NULL",
+    "coalesce(cost_prompt_nanousd, 0)",
 )
-"""What one row adds to SUM_COLUMNS; `sums_of` says the same in Python."""
-
-Group = tuple[int, ...]
-Groups = dict[Group, list[int]]
-
-
-def add_up(rows: Sequence[Generation], encoded: Sequence[tuple[Any, ...]]) -> Groups:
-    """Sum generations with their encoded values into groups of `hourly`.
-
-    Each group is its sums in the order of SUM_COLUMNS and, last, when it was last seen.
-    """
-    hourly: Groups = {}
-    for row, values in zip(rows, encoded, strict=True):
-        account_id, model_id, endpoint_id, provider_id, key_id = _group_ids(values)
-        key = (
-            account_id,
-            row.created_at_us // HOUR_US,
-            model_id,
-            endpoint_id or NOBODY_ID,
-            provider_id or NOBODY_ID,
-            key_id,
-        )
-        _add(hourly, key, sums_of(row), row.created_at_us)
-    return hourly
-
-
-_group_ids: Final = itemgetter(
-    *map(
-        COLUMNS.index,
-        ("account_id", "model_id", "endpoint_id", "provider_id", "key_id"),
-    )
-)
-
-
-def sums_of(row: Generation) -> tuple[int, ...]:
-    """Return what one generation adds to its groups, in the order of SUM_COLUMNS."""
-    usage, cost = row.usage, row.cost
-    failed = row.outcome is not Outcome.COMPLETED
-    tokens = (0, 0, 0, 0, 0)
-    if usage is not None:
-        tokens = (
-            usage.prompt_tokens,
-            usage.completion_tokens,
-            usage.reasoning_tokens or 0,
-            usage.cached_tokens or 0,
-            usage.cache_write_tokens or 0,
-        )
-    if cost is not None:
-        return (1, int(failed), *tokens, cost.total, cost.cache_saving, 0)
-    return (1, int(failed), *tokens, 0, 0, int(usage is not None))
+"""What one row adds to ROLLED_COLUMNS."""
 
 
 def keys_of(table: str) -> tuple[str, ...]:
@@ -87,12 +46,12 @@ def keys_of(table: str) -> tuple[str, ...]:
 
 def upsert_head(table: str) -> str:
     """Return the upsert up to its rows."""
-    return f"INSERT INTO {table} ({', '.join((*_KEYS[table], *SUM_COLUMNS, 'last_us'))}) "
+    return f"INSERT INTO {table} ({', '.join((*_KEYS[table], *ROLLED_COLUMNS, 'last_us'))}) "
 
 
 def upsert_tail(table: str) -> str:
     """Return the upsert's ending: add to what is there."""
-    added = ", ".join(f"{column} = {column} + excluded.{column}" for column in SUM_COLUMNS)
+    added = ", ".join(f"{column} = {column} + excluded.{column}" for column in ROLLED_COLUMNS)
     return (
         f" ON CONFLICT ({', '.join(_KEYS[table])}) DO UPDATE SET {added}, "
         "last_us = max(last_us, excluded.last_us)"
@@ -101,16 +60,8 @@ def upsert_tail(table: str) -> str:
 
 _KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "daily": DAILY_KEY,
+    "pairs": PAIRS_KEY,
     "blocks": BLOCKS_KEY,
     "hourly": HOURLY_KEY,
+    "quarters": QUARTERS_KEY,
 }
-
-
-def _add(groups: Groups, key: Group, sums: tuple[int, ...], seen_us: int) -> None:
-    group = groups.get(key)
-    if group is None:
-        groups[key] = [*sums, seen_us]
-        return
-    latest_us = max(group[-1], seen_us)
-    group[:] = [there + more for there, more in zip(group, sums, strict=False)]
-    group.append(latest_us)

@@ -61,6 +61,12 @@ TEXTS_KEPT_MAX: Final = 200_000
 
 _NO_USAGE: Final = Usage(0, 0)
 
+# Enums hash in Python and are found by a descriptor: these are nearly every row's.
+_COMPLETED: Final = Outcome.COMPLETED
+_DONE: Final = OUTCOME_CODES[_COMPLETED]
+_COMPUTED: Final = CostSource.COMPUTED
+_ESTIMATED: Final = UsageSource.ESTIMATED
+
 Words = tuple[str | None, ...]
 WordIds = tuple[int | None, ...]
 
@@ -138,7 +144,7 @@ def encode(row: Generation, word: WordIds, end_user_id: int | None) -> tuple[Any
         price,
         tier,
     ) = word
-    used, cost, source = row.usage, row.cost, row.usage_source
+    used, cost, source, charged = row.usage, row.cost, row.usage_source, row.cost_source
     usage = used or _NO_USAGE
     details = Details(
         row.streamed,
@@ -147,7 +153,7 @@ def encode(row: Generation, word: WordIds, end_user_id: int | None) -> tuple[Any
         row.upstream_id,
         finish,
         native,
-        None if source is None else source is UsageSource.ESTIMATED,
+        None if source is None else source is _ESTIMATED,
         usage.cache_write_1h_tokens,
         usage.audio_tokens,
         usage.audio_output_tokens,
@@ -156,10 +162,12 @@ def encode(row: Generation, word: WordIds, end_user_id: int | None) -> tuple[Any
         referer,
         agent,
         tuple(
-            (a.endpoint, a.provider, a.reason, a.status, a.error, a.started_ms, a.duration_ms)
-            for a in row.attempts
+            [
+                (a.endpoint, a.provider, a.reason, a.status, a.error, a.started_ms, a.duration_ms)
+                for a in row.attempts
+            ]
         ),
-        0 if row.cost_source is None else CHARGED_CODES[row.cost_source],
+        0 if charged is None or charged is _COMPUTED else CHARGED_CODES[charged],
         None if cost is None else cost.byok,
         price,
         tier,
@@ -169,7 +177,7 @@ def encode(row: Generation, word: WordIds, end_user_id: int | None) -> tuple[Any
         row.id if chance is None else chance,
         account,
         key,
-        OUTCOME_CODES[row.outcome],
+        _DONE if row.outcome is _COMPLETED else OUTCOME_CODES[row.outcome],
         row.status,
         model,
         end_user_id,

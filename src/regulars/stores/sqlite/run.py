@@ -159,9 +159,14 @@ def _wheres(
         if place.kind == "user" and condition.operator in ("eq", "in") and NOBODY_ID not in kept:
             people = kept if people is None else [one for one in people if one in kept]
             continue
-        values[named] = json.dumps(kept)
-        negated = "NOT " if condition.operator in ("neq", "not_in") else ""
-        test = f"{negated}IN (SELECT value FROM json_each(:{named}))"
+        negated = condition.operator in ("neq", "not_in")
+        if len(kept) == 1:
+            # A set of one asked for each row: a quarter of the time of the top users.
+            values[named] = kept[0]
+            test = f"{'<>' if negated else '='} :{named}"
+        else:
+            values[named] = json.dumps(kept)
+            test = f"{'NOT ' if negated else ''}IN (SELECT value FROM json_each(:{named}))"
         rows.append(f"{place.row} {test}")
         # The plus keeps the planner on the range of time.
         rollups.append(f"+{place.rollup} {test}")

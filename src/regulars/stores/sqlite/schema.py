@@ -5,7 +5,7 @@ that repeat (models, endpoints, keys, agents) are kept once in `name` and people
 `end_user`, so that forgetting someone touches one row. Session ids repeat too little for that:
 a dictionary of them cost a third of all writing.
 
-What is kept per user (`by_user`, `daily`, `blocks`) costs a page of the file for nearly every
+What is kept per user (`by_user`, `daily`, `pairs`, `blocks`) costs a page of the file for nearly every
 row, so it is not written row by row: `tail` names the rows it lacks yet, and every few thousand
 rows they are folded in at once (`fold`). Questions about users add the tail's rows up by
 themselves, so answers are exact at any moment. In rollups 0 stands for "none", since key
@@ -14,6 +14,8 @@ rows as the ledger and made writes three times slower.
 """
 
 from typing import Final
+
+from regulars.stores.sqlite.migration_2 import MIGRATION as MIGRATION_2
 
 APPLICATION_ID: Final = 0x52454755
 """`REGU`: marks the file as ours."""
@@ -30,7 +32,10 @@ SUM_COLUMNS: Final = (
     "cache_saving_nanousd",
     "unpriced",
 )
-"""The additive columns of both rollups, in the order of `stores.base.Sums`."""
+"""The additive columns of all rollups, in the order of `stores.base.Sums`."""
+
+ROLLED_COLUMNS: Final = (*SUM_COLUMNS, "cost_prompt_nanousd")
+"""All additive columns of rollups."""
 
 DAILY_KEY: Final = (
     "account_id",
@@ -42,7 +47,16 @@ DAILY_KEY: Final = (
     "key_id",
 )
 BLOCKS_KEY: Final = ("account_id", "block", "end_user_id")
+PAIRS_KEY: Final = ("account_id", "pair", "end_user_id")
 HOURLY_KEY: Final = ("account_id", "hour", "model_id", "endpoint_id", "provider_id", "key_id")
+QUARTERS_KEY: Final = (
+    "account_id",
+    "quarter",
+    "model_id",
+    "endpoint_id",
+    "provider_id",
+    "key_id",
+)
 
 _NAME: Final = """
 CREATE TABLE name (
@@ -128,6 +142,56 @@ CREATE TABLE api_key (
 ) STRICT
 """
 
+_KEY_TERMS: Final = "ALTER TABLE api_key ADD COLUMN terms TEXT NOT NULL DEFAULT '{}'"
+"""A key's `KeyTerms` as JSON: read whole with the key, never searched."""
+
+_KEY_CHANGE: Final = """
+CREATE TABLE key_change (
+    id INTEGER PRIMARY KEY,
+    at_us INTEGER NOT NULL,
+    actor TEXT NOT NULL,
+    key_hash TEXT NOT NULL,
+    key_name TEXT NOT NULL,
+    action TEXT NOT NULL,
+    details TEXT NOT NULL
+) STRICT
+"""
+
+# Nearly no row has such a cost, so `hourly` has no column for it.
+_BYOK: Final = """
+CREATE TABLE byok (
+    key_id INTEGER NOT NULL,
+    hour INTEGER NOT NULL,
+    account_id INTEGER NOT NULL,
+    nanousd INTEGER NOT NULL,
+    PRIMARY KEY (key_id, hour, account_id)
+) STRICT, WITHOUT ROWID
+"""
+_BYOK_OF_ROWS: Final = """
+INSERT INTO byok (key_id, hour, account_id, nanousd)
+SELECT key_id, (row >> 11) / 3600000000, account_id, sum(details ->> 'byok_nanousd')
+FROM generation WHERE details ->> 'byok_nanousd' IS NOT NULL GROUP BY 1, 2, 3
+"""
+
+_CONTENT: Final = """
+CREATE TABLE content (
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    created_at_us INTEGER NOT NULL,
+    account TEXT NOT NULL,
+    end_user TEXT,
+    input TEXT NOT NULL,
+    input_cut INTEGER NOT NULL,
+    completion TEXT,
+    reasoning TEXT,
+    output_cut INTEGER NOT NULL
+) STRICT
+"""
+_CONTENT_BY_TIME: Final = "CREATE INDEX content_by_time ON content (created_at_us)"
+_CONTENT_BY_USER: Final = (
+    "CREATE INDEX content_by_user ON content (end_user, account) WHERE end_user IS NOT NULL"
+)
+
 _KEY_USERS: Final = "ALTER TABLE api_key ADD COLUMN users TEXT NOT NULL DEFAULT '{}'"
 """A key's `UserPolicy` as JSON: read whole with the key, never searched."""
 
@@ -185,6 +249,9 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         _SETTING,
         f"PRAGMA application_id = {APPLICATION_ID}",
     ),
+    MIGRATION_2,
+    (_KEY_TERMS, _KEY_CHANGE, _BYOK, _BYOK_OF_ROWS),
+    (_CONTENT, _CONTENT_BY_TIME, _CONTENT_BY_USER),
     (_KEY_USERS, _ERASURE),
     (_ALIAS, _EXTERNAL_USER),
 )

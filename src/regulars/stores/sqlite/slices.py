@@ -10,9 +10,9 @@ users; `hourly` does not, but is far smaller, so it serves every question that n
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from regulars.stores.sqlite.rollups import BLOCK_DAYS, DAY_US, HOUR_US
+from regulars.stores.sqlite.rollups import BLOCK_DAYS, DAY_US, HOUR_US, PAIR_DAYS, QUARTER_US
 
-Rollup = Literal["hourly", "daily", "blocks"]
+Rollup = Literal["hourly", "quarters", "daily", "pairs", "blocks"]
 Table = Literal["generation", "by_user", "tail", Rollup]
 
 UNIT_US: Final[dict[Table, int]] = {
@@ -20,10 +20,18 @@ UNIT_US: Final[dict[Table, int]] = {
     "by_user": 1,
     "tail": 1,
     "hourly": HOUR_US,
+    "quarters": QUARTER_US,
     "daily": DAY_US,
+    "pairs": PAIR_DAYS * DAY_US,
     "blocks": BLOCK_DAYS * DAY_US,
 }
-TIME_COLUMN: Final[dict[str, str]] = {"hourly": "hour", "daily": "day", "blocks": "block"}
+TIME_COLUMN: Final[dict[str, str]] = {
+    "hourly": "hour",
+    "quarters": "quarter",
+    "daily": "day",
+    "pairs": "pair",
+    "blocks": "block",
+}
 
 ROWS: Final[dict[str, str]] = {
     "generation": "generation",
@@ -33,11 +41,11 @@ ROWS: Final[dict[str, str]] = {
 """Where single rows are read from: all of them, one user's folded ones, those not folded yet."""
 
 _LEVELS: Final[dict[Table, tuple[Rollup, ...]]] = {
-    "hourly": ("hourly",),
+    "hourly": ("hourly", "quarters"),
     "daily": ("daily",),
-    "blocks": ("blocks", "daily"),
+    "blocks": ("blocks", "pairs", "daily"),
 }
-_FOLDED: Final = ("daily", "blocks")
+_FOLDED: Final = ("quarters", "daily", "pairs", "blocks")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +65,17 @@ def slices(table: Table, from_us: int | None, to_us: int | None, *, one_user: bo
         # Neither his rollups nor his rows have what is not folded.
         parts.append(Slice("tail", from_us, to_us))
         return parts
-    folded = [part for part in parts if part.table in _FOLDED]
-    if folded:
-        starts = [None if p.start is None else p.start * UNIT_US[p.table] for p in folded]
-        ends = [None if p.end is None else p.end * UNIT_US[p.table] for p in folded]
-        parts.append(Slice("tail", _least(starts), _greatest(ends)))
-    return parts
+    return parts + [_tail(part) for part in parts if part.table in _FOLDED]
+
+
+def _tail(part: Slice) -> Slice:
+    """Return what a part of a folded rollup lacks yet."""
+    unit = UNIT_US[part.table]
+    return Slice(
+        "tail",
+        None if part.start is None else part.start * unit,
+        None if part.end is None else part.end * unit,
+    )
 
 
 def _cut(levels: tuple[Table, ...], from_us: int | None, to_us: int | None) -> list[Slice]:
@@ -80,11 +93,3 @@ def _cut(levels: tuple[Table, ...], from_us: int | None, to_us: int | None) -> l
     if to_us is not None and last is not None and last * unit < to_us:
         parts += _cut(tuple(finer), last * unit, to_us)
     return parts
-
-
-def _least(times: list[int | None]) -> int | None:
-    return None if None in times else min(time for time in times if time is not None)
-
-
-def _greatest(times: list[int | None]) -> int | None:
-    return None if None in times else max(time for time in times if time is not None)

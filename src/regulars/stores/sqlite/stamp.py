@@ -7,10 +7,11 @@ _CHANGED: Final = (
     "INSERT INTO setting (name, value) VALUES ('names-changed', randomblob(16)) "
     "ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 )
-_STAMP: Final = (
-    "SELECT (SELECT max(number) FROM erasure), "
-    "(SELECT value FROM setting WHERE name = 'names-changed')"
-)
+_ERASED: Final = "(SELECT max(number) FROM erasure)"
+_NAMED: Final = "(SELECT value FROM setting WHERE name = 'names-changed')"
+_STAMP: Final = f"SELECT {_ERASED}, {_NAMED}"
+STAMP_IS: Final = f"{_ERASED} IS ? AND {_NAMED} IS ?"
+"""Whether a stamp is still that of the store, for a statement that depends on it."""
 
 Stamp = tuple[int | None, bytes | None]
 NEVER: Final[Stamp] = (None, None)

@@ -1,6 +1,6 @@
 """Opening a store by its URL, and the one value that plays all its roles."""
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -8,11 +8,13 @@ from regulars.model.caller import ApiKey
 from regulars.model.generation import Generation
 from regulars.reports.schema import ReportQuery, ReportResult
 from regulars.stores.base import (
+    COMMAND_LINE,
     ActivityRow,
     Difference,
     Erased,
     Filter,
     GroupBy,
+    KeyChange,
     Registered,
     SeriesPoint,
     Step,
@@ -21,8 +23,11 @@ from regulars.stores.base import (
     Unpriced,
     UserRow,
 )
+from regulars.stores.contents import Content
+from regulars.stores.spendings import Begins, KeySpent, Spent
 from regulars.stores.sqlite.backup import backup
 from regulars.stores.sqlite.connect import create_file
+from regulars.stores.sqlite.contents import SqliteContents
 from regulars.stores.sqlite.costs import unpriced
 from regulars.stores.sqlite.keys import SqliteKeys
 from regulars.stores.sqlite.ledger import SqliteLedger
@@ -32,19 +37,21 @@ from regulars.stores.sqlite.readers import QUERY_TIME_MAX_S, Readers
 from regulars.stores.sqlite.registry import SqliteRegistry
 from regulars.stores.sqlite.reports import SqliteReports
 from regulars.stores.sqlite.scan import scan
+from regulars.stores.sqlite.spendings import keys_spent, spent_since
 from regulars.stores.sqlite.verify import count_rows, verify
 
 URL_SCHEME: Final = "sqlite:///"
 
 
 class SqliteStore:
-    """One file in all roles: `Ledger`, `Keys`, `Reports` and `Scans` of `stores.base`."""
+    """One file in the roles of `stores.base`: ledger, keys, spendings, contents, reports, scans."""
 
     def __init__(self, path: Path, *, query_time_max_s: float = QUERY_TIME_MAX_S) -> None:
         self.path = path
         self._readers = Readers(path, query_time_max_s=query_time_max_s)
         self._ledger = SqliteLedger(path)
         self._keys = SqliteKeys(path)
+        self._contents = SqliteContents(path)
         self._people = SqlitePeople(path)
         self._registry = SqliteRegistry(path)
         self._reports = SqliteReports(self._readers)
@@ -94,9 +101,9 @@ class SqliteStore:
         """See `stores.base.Keys`."""
         return self._keys.find_key(key_hash)
 
-    def create_key(self, key: ApiKey) -> None:
+    def create_key(self, key: ApiKey, *, by: str = COMMAND_LINE) -> None:
         """See `stores.base.Keys`."""
-        self._keys.create_key(key)
+        self._keys.create_key(key, by=by)
 
     def list_keys(self) -> list[ApiKey]:
         """See `stores.base.Keys`."""
@@ -105,6 +112,48 @@ class SqliteStore:
     def disable_key(self, key_hash: str) -> bool:
         """Refuse a key from now on; False when there is none with this hash."""
         return self._keys.disable_key(key_hash)
+
+    def change_key(
+        self, key_hash: str, change: Callable[[ApiKey], ApiKey], *, by: str = COMMAND_LINE
+    ) -> ApiKey | None:
+        """See `stores.base.Keys`."""
+        return self._keys.change_key(key_hash, change, by=by)
+
+    def delete_key(self, key_hash: str, *, by: str = COMMAND_LINE) -> bool:
+        """See `stores.base.Keys`."""
+        return self._keys.delete_key(key_hash, by=by)
+
+    def key_changes(self, limit: int, *, key_hash: str | None = None) -> list[KeyChange]:
+        """See `stores.base.Keys`."""
+        return self._keys.key_changes(limit, key_hash=key_hash)
+
+    def spent_since(self, account: str, key_hash: str, begin_us: int | None) -> Spent:
+        """See `stores.spendings.Spendings`."""
+        with self._readers.snapshot() as connection:
+            return spent_since(connection, account, key_hash, begin_us)
+
+    def keys_spent(
+        self, account: str, begins: Begins, *, key_hash: str | None = None
+    ) -> dict[str, KeySpent]:
+        """See `stores.spendings.Spendings`."""
+        with self._readers.snapshot() as connection:
+            return keys_spent(connection, account, begins, key_hash)
+
+    def keep_contents(self, contents: Sequence[Content]) -> None:
+        """See `stores.contents.Contents`."""
+        self._contents.keep_contents(contents)
+
+    def content(self, generation_id: str) -> Content | None:
+        """See `stores.contents.Contents`."""
+        return self._contents.content(generation_id)
+
+    def drop_contents(self, before_us: int) -> bool:
+        """See `stores.contents.Contents`."""
+        return self._contents.drop_contents(before_us)
+
+    def erase_contents(self, account: str, end_user: str) -> int:
+        """See `stores.contents.Contents`."""
+        return self._contents.erase_contents(account, end_user)
 
     def secret(self, name: str) -> bytes:
         """Return the store's secret of this name: 32 bytes, made once, the same for ever."""
@@ -210,6 +259,7 @@ class SqliteStore:
         """Let go of the file; nobody may be using the store."""
         self._ledger.close()
         self._keys.close()
+        self._contents.close()
         self._people.close()
         self._readers.close()
 

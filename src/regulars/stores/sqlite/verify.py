@@ -12,11 +12,11 @@ from regulars.stores.sqlite.connect import connect, store_errors
 from regulars.stores.sqlite.costs import recomputed
 from regulars.stores.sqlite.fold import GROUPED, rolled_up
 from regulars.stores.sqlite.places import TIME_MAX_US
-from regulars.stores.sqlite.rollups import BLOCK_DAYS, DAY_US, HOUR_US, keys_of
-from regulars.stores.sqlite.schema import SUM_COLUMNS
+from regulars.stores.sqlite.rollups import keys_of
+from regulars.stores.sqlite.schema import ROLLED_COLUMNS
+from regulars.stores.sqlite.slices import UNIT_US, Rollup
 
 _FOLDED_ROWS: Final = "generation WHERE row NOT IN (SELECT row FROM tail)"
-_UNIT_US: Final = {"hourly": HOUR_US, "daily": DAY_US, "blocks": BLOCK_DAYS * DAY_US}
 
 
 def verify(path: Path) -> Iterator[Difference]:
@@ -48,9 +48,9 @@ def _damage(connection: sqlite3.Connection) -> Iterator[Difference]:
             yield Difference("file", "", "damage", None, str(text))
 
 
-def _rollup(connection: sqlite3.Connection, table: str) -> Iterator[Difference]:
+def _rollup(connection: sqlite3.Connection, table: Rollup) -> Iterator[Difference]:
     keys = keys_of(table)
-    columns = (*SUM_COLUMNS, "last_us")
+    columns = (*ROLLED_COLUMNS, "last_us")
     rows = "generation WHERE true" if table == "hourly" else _FOLDED_ROWS
     kept = f"SELECT {', '.join((*keys, *columns))} FROM {table}"
     order = ", ".join(str(number + 1) for number in range(len(keys)))
@@ -86,13 +86,13 @@ def _side_by_side(
         b = next(kept, None) if theirs else b
 
 
-def _first_whole_unit(connection: sqlite3.Connection, table: str) -> int:
+def _first_whole_unit(connection: sqlite3.Connection, table: Rollup) -> int:
     """Return the first unit of a rollup none of whose rows were deleted."""
     (deleted_to,) = connection.execute(
         "SELECT coalesce((SELECT CAST(value AS INTEGER) FROM setting WHERE name = 'rows_from_us'), ?)",
         (-TIME_MAX_US,),
     ).fetchone()
-    return -(-int(deleted_to) // _UNIT_US[table])
+    return -(-int(deleted_to) // UNIT_US[table])
 
 
 def _index(connection: sqlite3.Connection) -> Iterator[Difference]:

@@ -30,6 +30,17 @@ function wireCopy() {
   }
 }
 
+function wireZones() {
+  const mine = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  for (const button of document.querySelectorAll("[data-zone-mine]")) {
+    button.hidden = !mine;
+    button.textContent = `Use ${mine}`;
+    button.addEventListener("click", () => {
+      button.form.querySelector("[data-zone]").value = mine;
+    });
+  }
+}
+
 function wireMenus() {
   document.addEventListener("click", (event) => {
     for (const menu of document.querySelectorAll("details.menu[open]")) {
@@ -48,6 +59,7 @@ function wireMenus() {
 function wirePage() {
   readCharts();
   wireCopy();
+  wireZones();
 }
 
 wireTheme();

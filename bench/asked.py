@@ -1,0 +1,151 @@
+"""Reports and exports by themselves: fill a ledger at a path, ask it, print figures as JSON.
+
+python -m bench.asked FILE --rows 300000 --users 20000
+"""
+
+import argparse
+import gc
+import json
+import random
+import resource
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from msgspec.structs import replace as changed
+
+from bench.ledger import DAY_US, START_US, Load, made
+from regulars.exports.export import ExportQuery, export_pieces
+from regulars.http.report_json import FIGURES
+from regulars.http.users import user_view
+from regulars.model.generation import Generation, Outcome
+from regulars.reports.schema import Condition, Order, ReportQuery, Window
+from regulars.stores.base import Filter
+from regulars.stores.sqlite import SqliteStore, open_store
+
+DAYS = 31
+BATCH_ROWS = 5_000
+TIMES = 3
+PAGES = 6
+LONG_AGO_DAYS = range(1, 9)
+"""A window begins at each of the eight days of a block in turn: the slowest counts."""
+RANKINGS = ("cost", "requests", "total_tokens", "cost_prompt", "cached_share", "last_seen")
+MODELS = ("meta/llama-3.3-70b", "qwen/qwen3-235b", "deepseek/deepseek-v3.2", "mistral/small")
+RARE = "rare/model"
+RARE_SHARE = 2e-5
+EXPORTED_ROWS_MAX = 1_000_000
+
+
+def main() -> None:
+    """Fill, ask, print."""
+    parser = argparse.ArgumentParser(prog="bench.asked", description=__doc__)
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--rows", type=int, default=300_000)
+    parser.add_argument("--users", type=int, default=20_000)
+    given = parser.parse_args()
+    store = open_store(f"sqlite:///{given.file}")
+    fill(store, Load(rows=given.rows, users=given.users, days=DAYS, seed=1, seconds=0.0))
+    print(json.dumps(questions(store) | exported(store)))
+    store.close()
+
+
+def fill(store: SqliteStore, load: Load) -> None:
+    """Bring the ledger to its size."""
+    rows = varied(load)
+    for _ in range(load.rows // BATCH_ROWS):
+        store.append([next(rows) for _ in range(BATCH_ROWS)])
+        store.fold()
+
+
+def varied(load: Load) -> Iterator[Generation]:
+    """Make rows of several models, some failed, with sessions."""
+    chance = random.Random(load.seed)
+    for row in made(load):
+        model = RARE if chance.random() < RARE_SHARE else chance.choice(MODELS)
+        yield changed(
+            row,
+            model=model,
+            endpoint=f"{row.provider}/{model}",
+            outcome=Outcome.COMPLETED if chance.random() > 0.03 else Outcome.FAILED,
+            session=f"s-{row.end_user}-{chance.randrange(20)}",
+        )
+
+
+def questions(store: SqliteStore) -> dict[str, float]:
+    """Time each question of the issue, in milliseconds; of the top users the slowest."""
+    begin = (START_US // DAY_US + 1) * DAY_US
+    month = Window(begin, begin + 30 * DAY_US)
+    plain = ReportQuery(account="default", metrics=FIGURES, window=month, limit=100)
+    nobody = Condition("user", "neq", (None,))
+    users = replace(plain, dimensions=("user",), where=(nobody,))
+    daily = replace(plain, dimensions=("model",), step="day", limit=10_000)
+    one = replace(plain, where=(Condition("user", "eq", ("user-7",)),))
+    top = [
+        _ms(lambda each=each: store.run(each))
+        for each in (
+            *(replace(users, metrics=(*FIGURES, "cost_prompt"), order=(Order(m),)) for m in RANKINGS),
+            *(replace(users, order=(Order("cost"),), window=_since(day)) for day in LONG_AGO_DAYS),
+        )
+    ]  # fmt: skip
+    return {
+        "top_ms": max(top),
+        "one_ms": _ms(lambda: user_view(store, "user-7", one)),
+        "daily_ms": _ms(lambda: store.run(daily)),
+        "kathmandu_ms": _ms(lambda: store.run(replace(daily, zone="Asia/Kathmandu"))),
+        "list_ms": _page_ms(store, Filter("default", provider="beta")),
+        "rare_list_ms": _page_ms(store, Filter("default", model=RARE)),
+    }
+
+
+def exported(store: SqliteStore) -> dict[str, float]:
+    """Export to CSV; CPU in microseconds a row, and the most memory the process ever had."""
+    end = START_US + 2 * DAYS * DAY_US
+    wanted = ExportQuery(format="csv", where=Filter("default", to_us=end), now_us=end)
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 100)
+    count, cpu, wall = 0, time.process_time(), time.perf_counter()
+    pieces = export_pieces(store, wanted)
+    for piece in pieces:
+        count += piece.count(b"\n")
+        if count > EXPORTED_ROWS_MAX:
+            break
+    pieces.close()
+    return {
+        "export_rows": count,
+        "export_cpu_us": (time.process_time() - cpu) / count * 1e6,
+        "export_wall_us": (time.perf_counter() - wall) / count * 1e6,
+        "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+
+
+def _since(day: int) -> Window:
+    begin = (START_US // DAY_US + day) * DAY_US
+    return Window(begin, begin + 30 * DAY_US)
+
+
+def _page_ms(store: SqliteStore, where: Filter) -> float:
+    """Walk pages; the slowest counts, each asked again as others load the machine too."""
+    slowest, before = 0.0, None
+    for _ in range(PAGES):
+        at = before
+        slowest = max(slowest, _ms(lambda at=at: store.generations(where, limit=50, before=at)))
+        _, before = store.generations(where, limit=50, before=at)
+        if before is None:
+            break
+    return slowest
+
+
+def _ms(ask: Callable[[], Any]) -> float:
+    """Return the quickest of some tries, CPU of this thread: others load the machine too."""
+    waits: list[float] = []
+    for _ in range(TIMES):
+        began = time.thread_time()
+        ask()
+        waits.append(time.thread_time() - began)
+    return min(waits) * 1000
+
+
+if __name__ == "__main__":
+    main()

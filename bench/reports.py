@@ -1,0 +1,185 @@
+"""Rows of reports: what questions and exports take, and what requests notice of them."""
+
+import http.client
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import threading
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Self
+
+from bench.errors import BenchError
+from bench.gateway import Installation, install, start_gateway
+from bench.paced import Job
+from bench.report import Bar, Row
+from bench.stage import Stage
+from bench.streams import ROOT
+from bench.target import Target
+
+SIZES = {"quick": (20_000, 2_000), "usual": (300_000, 20_000), "long": (5_000_000, 100_000)}
+FILL_LIMIT_S = 3000.0
+RATE = 500.0
+CALL_LIMIT_S = 60.0
+BARS = (
+    ("top_ms", "top 100 users of 30 days", Bar(now=250), "any sum, any day to begin with: slowest"),
+    ("one_ms", "one user's page", Bar(now=50), ""),
+    ("daily_ms", "all per day and model", Bar(now=100), ""),
+    ("kathmandu_ms", "the same in a zone off by 45 minutes", Bar(now=100), ""),
+    ("list_ms", "page of a filtered list", Bar(now=50), ""),
+    ("rare_list_ms", "page of a list by a rare model", Bar(now=50), "1 in 50,000 rows"),
+)
+MONTH = "from=2025-10-10&to=2025-11-08"
+"""Days that `bench.asked` fills."""
+QUESTIONS = (
+    f"/api/v1/users?sort=cost&{MONTH}",
+    f"/api/v1/users?sort=cached_share&{MONTH}",
+    f"/api/v1/users/user-7?{MONTH}",
+    f"/api/v1/activity?{MONTH}",
+)
+EXPORT = ("/api/v1/activity/export?from=2025-01-01",)
+
+
+def run_reports(stage: Stage) -> None:
+    """Measure on a filled store: questions by themselves, then beside requests."""
+    options = stage.options
+    size = "quick" if options.quick else "long" if options.long else "usual"
+    rows, users = SIZES[size]
+    words = f"{rows:,} rows, {users:,} users, CPU"
+    store = stage.children.folder / "reports.db"
+    measured = _asked(stage, store, rows, users)
+    for figure, what, bar, note in BARS:
+        row = Row(f"{what} of {rows:,} rows", "ms", [measured[figure]], bar=bar, note=note or words)
+        stage.add(row)
+    count = f"{measured['export_rows']:,.0f} rows"
+    cpu = f"{count}, CPU {measured['export_cpu_us']:.1f} us"
+    stage.add(
+        Row("export to CSV, a row", "us", [measured["export_wall_us"]], bar=Bar(now=20), note=cpu)
+    )
+    stage.add(
+        Row("export to CSV, memory", "MB", [measured["memory_mb"]], bar=Bar(now=100), note=count)
+    )
+    _beside_requests(stage)
+
+
+def _asked(stage: Stage, store: Path, rows: int, users: int) -> dict[str, float]:
+    core = ["taskset", "-c", str(stage.cores.measured)]
+    command = [sys.executable, "-m", "bench.asked", str(store)]
+    done = subprocess.run(
+        [*core, *command, "--rows", str(rows), "--users", str(users)],
+        cwd=ROOT,
+        env={"PYTHONPATH": f"{stage.options.source}:{ROOT}"},
+        capture_output=True,
+        text=True,
+        timeout=FILL_LIMIT_S,
+        check=False,
+    )
+    if done.returncode:
+        raise BenchError(f"reports: {done.stderr.strip()[-400:]}")
+    return json.loads(done.stdout)
+
+
+def _beside_requests(stage: Stage) -> None:
+    core = stage.cores.measured
+    installation = install(
+        stage.children,
+        name="reports",
+        source=stage.options.source,
+        origin_port=stage.origin_port,
+        core=core,
+    )
+    started = start_gateway(stage.children, installation, core=core)
+    management = _management_key(installation)
+    ratios: dict[str, list[float]] = {"questions": [], "an export": []}
+    notes: dict[str, str] = {}
+    _paced(stage, started.target)
+    for _ in range(min(stage.options.repeats, 3)):
+        alone = _paced(stage, started.target)
+        for what, paths in (("questions", QUESTIONS), ("an export", EXPORT)):
+            with _Asking(started.target.port, management, paths) as asking:
+                beside = _paced(stage, started.target)
+            ratios[what].append(beside["p99_ms"] / alone["p99_ms"])
+            notes[what] = (
+                f"p99 {alone['p99_ms']:.1f} -> {beside['p99_ms']:.1f} ms at {RATE:g} requests/s, "
+                f"{asking.answers} answers of {asking.bytes / 1e6:.1f} MB meanwhile, "
+                f"one core, load average {os.getloadavg()[0]:.1f}"
+            )
+    for what, found in ratios.items():
+        stage.add(Row(f"p99 beside {what}", "x", found, bar=Bar(now=2), note=notes[what]))
+    stage.children.end(started.child)
+    print(f"  p99 beside questions {statistics.median(ratios['questions']):.2f}x")
+
+
+class _Asking:
+    """Asks these paths in turn, one at a time, until left."""
+
+    def __init__(self, port: int, key: str, paths: tuple[str, ...]) -> None:
+        self._port, self._paths = port, paths
+        self._headers = {"Authorization": f"Bearer {key}"}
+        self._left = threading.Event()
+        self._thread = threading.Thread(target=self._ask)
+        self._fault = ""
+        self.answers = 0
+        self.bytes = 0
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._left.set()
+        self._thread.join(CALL_LIMIT_S)
+        if self._fault:
+            raise BenchError(self._fault)
+
+    def _ask(self) -> None:
+        while not self._left.is_set():
+            path = self._paths[self.answers % len(self._paths)]
+            connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=CALL_LIMIT_S)
+            with closing(connection) as client:
+                client.request("GET", path, headers=self._headers)
+                answer = client.getresponse()
+                if answer.status != http.HTTPStatus.OK:
+                    self._fault = f"{path} was answered with {answer.status}"
+                    return
+                while not self._left.is_set() and (piece := answer.read(65536)):
+                    self.bytes += len(piece)
+            self.answers += 1
+
+
+def _paced(stage: Stage, target: Target) -> dict[str, Any]:
+    job = Job(target.port, target.key, RATE, stage.options.seconds)
+    command = [sys.executable, "-m", "bench.paced"]
+    environment = {"PYTHONPATH": str(ROOT)}
+    child = stage.children.start(
+        "paced", command, core=stage.cores.other, environment=environment, pipes=True
+    )
+    try:
+        output, _ = child.communicate(
+            json.dumps(asdict(job)).encode() + b"\n", timeout=job.seconds + CALL_LIMIT_S
+        )
+    finally:
+        stage.children.end(child)
+    if child.returncode:
+        raise BenchError(f"paced requests broke: {stage.children.tail('paced')}")
+    return json.loads(output)
+
+
+def _management_key(installation: Installation) -> str:
+    command = [sys.executable, "-m", "regulars", "keys", "create", "--name", "reports"]
+    done = subprocess.run(
+        [*command, "--management", "--json", "--config", str(installation.config)],
+        env={"PATH": "/usr/bin:/bin", **installation.environment},
+        capture_output=True,
+        text=True,
+        timeout=CALL_LIMIT_S,
+        check=False,
+    )
+    found = re.search(r"sk-reg-[\w-]+", done.stdout)
+    if not found:
+        raise BenchError(f"no management key: {done.stderr.strip()[-400:]}")
+    return found[0]

@@ -1,0 +1,72 @@
+"""The record of what was done to keys, written in the transaction that does it."""
+
+import sqlite3
+import time
+from dataclasses import asdict
+from typing import Any, Final
+
+import msgspec
+
+from regulars.model.caller import ApiKey
+from regulars.stores.base import KeyChange
+
+CHANGES_KEPT_MAX: Final = 10_000
+"""The oldest go first."""
+
+_COLUMNS: Final = "at_us, actor, key_hash, key_name, action, details"
+
+
+def record(
+    connection: sqlite3.Connection, old: ApiKey | None, new: ApiKey | None, *, by: str
+) -> None:
+    """Note in the open transaction that a key was made, changed or deleted."""
+    action = "created" if old is None else "deleted" if new is None else "changed"
+    key = new or old
+    assert key is not None, "a change is of some key"
+    connection.execute(
+        f"INSERT INTO key_change ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)",  # noqa: S608 - our own
+        (
+            time.time_ns() // 1000,
+            by,
+            key.hash,
+            key.name,
+            action,
+            msgspec.json.encode(_differences(old, new)).decode(),
+        ),
+    )
+    connection.execute(
+        "DELETE FROM key_change WHERE id <= (SELECT max(id) FROM key_change) - ?",
+        (CHANGES_KEPT_MAX,),
+    )
+
+
+def newest(connection: sqlite3.Connection, limit: int, key_hash: str | None) -> list[KeyChange]:
+    """Return changes, of all keys or one, the newest first."""
+    query = (
+        f"SELECT {_COLUMNS} FROM key_change WHERE ?1 IS NULL OR key_hash = ?1 "  # noqa: S608 - our own
+        "ORDER BY id DESC LIMIT ?2"
+    )
+    return [
+        KeyChange(at_us, actor, key_hash, name, action, msgspec.json.decode(details))
+        for at_us, actor, key_hash, name, action, details in connection.execute(
+            query, (key_hash, limit)
+        )
+    ]
+
+
+def _differences(old: ApiKey | None, new: ApiKey | None) -> dict[str, tuple[Any, Any]]:
+    if old is None or new is None:
+        return {}
+    before, after = _fields(old), _fields(new)
+    return {
+        name: (before.get(name), value)
+        for name, value in after.items()
+        if before.get(name) != value
+    }
+
+
+def _fields(key: ApiKey) -> dict[str, Any]:
+    """Return what may change of a key, without when it last did."""
+    terms = asdict(key.terms)
+    del terms["updated_at_ms"]
+    return {"name": key.name, "disabled": key.disabled, **terms}

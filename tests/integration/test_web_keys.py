@@ -1,0 +1,170 @@
+"""The keys' pages: made and shown once, changed, revoked, on record, and only by one's own forms."""
+
+import re
+from collections.abc import Generator
+from http.client import HTTPConnection
+from pathlib import Path
+from time import time
+from urllib.parse import urlencode, urlsplit
+
+import pytest
+
+from fakes.pages_site import PagesSite, running_pages
+from fakes.sample_ledger import INFERENCE_SECRET, MANAGEMENT_SECRET, sample_keys, sample_rows
+from regulars.model.caller import ApiKey, LimitReset, Role, key_hash
+from regulars.stores.base import Filter
+from regulars.stores.contents import Content
+from regulars.web.tokens import SESSION, form_token, sign
+
+MANAGER, APP = sample_keys()
+HOSTILE = '<script>alert(1)</script>"\u202e'
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Generator[PagesSite]:
+    with running_pages(tmp_path, sample_rows(time(), days=3, count=40)) as running:
+        yield running
+
+
+def ask(
+    site: PagesSite, path: str, form: dict[str, str] | None = None, *, signed: bool = True
+) -> tuple[int, str]:
+    """Ask as somebody who is signed in; `signed` puts his form token in."""
+    session = sign(site.deps.secret, SESSION, MANAGER.hash, int(time()) + 60)
+    connection = HTTPConnection(urlsplit(site.url).netloc, timeout=10)
+    method, body = ("GET", None) if form is None else ("POST", urlencode(form))
+    if form is not None and signed:
+        body = urlencode({**form, "form": form_token(site.deps.secret, session)})
+    connection.request(method, path, body, {"Cookie": f"regulars_session={session}"})
+    response = connection.getresponse()
+    page = response.read().decode()
+    connection.close()
+    return response.status, page
+
+
+def key_named(site: PagesSite, name: str) -> ApiKey:
+    (found,) = [key for key in site.store.list_keys() if key.name == name]
+    return found
+
+
+def test_a_key_is_made_and_its_secret_shown_once(site: PagesSite) -> None:
+    form = {"name": "shop", "limit": "12.5", "limit_reset": "weekly", "content_percent": "25"}
+
+    status, page = ask(site, "/keys", {**form, "expires": "2999-01-31", "role": "inference"})
+
+    made = key_named(site, "shop")
+    (secret,) = set(re.findall(r"sk-reg-[\w-]{40,}", page))
+    assert status == 200
+    assert key_hash(secret) == made.hash
+    assert made.role is Role.INFERENCE
+    assert made.terms.limit_nanousd == 12_500_000_000
+    assert made.terms.limit_reset is LimitReset.WEEKLY
+    assert made.terms.content_share == 0.25
+    assert made.terms.expires_at_ms is not None
+    assert secret not in ask(site, "/keys")[1]
+    assert secret not in ask(site, f"/keys/{made.hash}")[1]
+
+
+def test_keys_are_shown_with_what_they_spent(site: PagesSite) -> None:
+    status, page = ask(site, "/keys")
+
+    assert status == 200
+    assert "web app" in page
+    assert "first management key" in page
+    assert "just now" in page or "ago" in page
+    assert MANAGEMENT_SECRET not in page
+    assert INFERENCE_SECRET not in page
+
+
+def test_rules_are_changed_and_the_change_is_on_record(site: PagesSite) -> None:
+    path = f"/keys/{APP.hash}"
+
+    status, _ = ask(site, path, {"name": "renamed", "limit": "3", "include_byok_in_limit": "yes"})
+
+    changed = key_named(site, "renamed")
+    _, page = ask(site, path)
+    assert status == 303
+    assert changed.terms.limit_nanousd == 3_000_000_000
+    assert changed.terms.include_byok_in_limit
+    assert "limit_nanousd" in page
+    assert "first management key" in page
+
+
+def test_a_key_is_revoked_and_let_work_again(site: PagesSite) -> None:
+    path = f"/keys/{APP.hash}/switch"
+
+    assert ask(site, path, {"state": "disabled"})[0] == 303
+    assert key_named(site, "web app").disabled
+    assert "Let it work again" in ask(site, f"/keys/{APP.hash}")[1]
+    assert ask(site, path, {"state": "works"})[0] == 303
+    assert not key_named(site, "web app").disabled
+
+
+def test_the_key_one_is_signed_in_with_stays(site: PagesSite) -> None:
+    status, page = ask(site, f"/keys/{MANAGER.hash}/switch", {"state": "disabled"})
+
+    assert status == 400
+    assert "signed in with this key" in page
+    assert not key_named(site, MANAGER.name).disabled
+
+
+@pytest.mark.parametrize("path", ["/keys", f"/keys/{APP.hash}", f"/keys/{APP.hash}/switch"])
+def test_a_form_of_another_site_changes_nothing(site: PagesSite, path: str) -> None:
+    before = site.store.list_keys()
+
+    statuses = [
+        ask(site, path, {"name": "evil", "state": "disabled", **token}, signed=False)[0]
+        for token in ({}, {"form": ""}, {"form": "0" * 64})
+    ]
+
+    assert statuses == [403, 403, 403]
+    assert site.store.list_keys() == before
+
+
+@pytest.mark.parametrize(
+    ("form", "words"),
+    [
+        ({"name": ""}, "name"),
+        ({"name": "shop", "limit": "much"}, "limit"),
+        ({"name": "shop", "limit": "-1"}, "limit"),
+        ({"name": "shop", "limit": "NaN"}, "limit"),
+        ({"name": "shop", "limit_reset": "hourly"}, "limit_reset"),
+        ({"name": "shop", "expires": "2001-01-01"}, "past"),
+        ({"name": "shop", "content_percent": "101"}, "content_share"),
+        ({"name": "shop", "content_percent": "Infinity"}, "content_share"),
+        ({"name": "shop", "content_percent": "NaN"}, "content_share"),
+    ],
+)
+def test_what_makes_no_sense_is_told(site: PagesSite, form: dict[str, str], words: str) -> None:
+    status, page = ask(site, "/keys", form)
+
+    assert status == 400
+    assert words in page
+    assert len(site.store.list_keys()) == 2
+
+
+def test_strangers_names_are_text(site: PagesSite) -> None:
+    name = HOSTILE.replace("\u202e", "")
+    ask(site, "/keys", {"name": name})
+
+    pages = [ask(site, "/keys")[1], ask(site, f"/keys/{key_named(site, name).hash}")[1]]
+
+    assert all("<script>alert" not in page for page in pages)
+
+
+def test_an_unknown_key_is_not_there(site: PagesSite) -> None:
+    assert ask(site, "/keys/none")[0] == 404
+    assert ask(site, "/keys/none", {"name": "x"})[0] == 404
+    assert ask(site, "/keys/none/switch", {"state": "works"})[0] == 404
+
+
+def test_what_was_said_stands_on_the_generations_page(site: PagesSite) -> None:
+    (row, *_), _ = site.store.generations(Filter("default"), limit=1, before=None)
+    said = Content(row.id, row.created_at_us, "default", "u", HOSTILE, False, "Hello!", None, False)
+    site.store.keep_contents([said])
+
+    _, page = ask(site, f"/generations/{row.id}")
+
+    assert "What was said" in page
+    assert "Hello!" in page
+    assert "<script>alert" not in page
