@@ -17,6 +17,7 @@ from regulars.ledger.scrub import scrub_files
 from regulars.ledger.spool import read_spool, write_spool
 from regulars.model.caller import Role
 from regulars.stores.base import Filter, Sums
+from regulars.stores.contents import Content
 from regulars.stores.sqlite import SqliteStore, open_store
 
 NOW_S = 1_800_000_000.0
@@ -209,3 +210,24 @@ def test_nothing_is_kept_that_names_the_erased(tmp_path: Path) -> None:
     connection.close()
 
     assert len(digest) == 32
+
+
+def test_what_was_said_goes_too_and_what_of_it_is_still_queued(tmp_path: Path) -> None:
+    store, writer = filled(tmp_path), open_store(f"sqlite:///{tmp_path}/ledger.db")
+    store.alias("default", "nick", CANARY)
+    store.keep_contents([said("a", CANARY), said("b", "nick"), said("c", "somebody")])
+
+    receipt = erase_user(store, "default", (CANARY, "nick"), now_s=NOW_S)
+    writer.keep_contents([said("d", CANARY), said("e", "nick"), said("f", CANARY, at_s=NOW_S + 1)])
+
+    kept = {name for name in "abcdef" if store.content(f"gen-{name}") is not None}
+    assert kept == {"c", "f"}  # who comes again is another
+    assert receipt["contents"] == 2
+    assert b"words of gen-a" not in (tmp_path / "ledger.db").read_bytes()
+    store.close()
+    writer.close()
+
+
+def said(name: str, user: str, *, at_s: float = NOW_S - 60) -> Content:
+    words, at_us = f"words of gen-{name}", int(at_s * 1_000_000)
+    return Content(f"gen-{name}", at_us, "default", user, words, True, None, None, False)

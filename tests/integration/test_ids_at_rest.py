@@ -1,16 +1,20 @@
 """How ids are kept, through the whole gateway: encrypted, after a switch, after a rotation."""
 
 import json
+import sqlite3
+import time
+from contextlib import closing
 from pathlib import Path
+from threading import Event
 from urllib.parse import quote
 
 import pytest
 from typer.testing import CliRunner
 
 from fakes.provider import ScriptedProvider
-from fakes.running_gateway import RunningGateway, running_gateway
+from fakes.running_gateway import HELLO, MODEL, RunningGateway, running_gateway
 from regulars.cli.main import app
-from regulars.config.settings import IdentitySettings
+from regulars.config.settings import ContentSettings, IdentitySettings
 from regulars.stores.identity_key import identity_keys
 from regulars.stores.sqlite import open_store
 
@@ -68,6 +72,69 @@ def test_encrypted_ids_are_in_no_file_and_shown_to_managers_only(tmp_path: Path)
     assert exported.count(USER) >= 2
     assert (one["user"], one["summary"]["requests"]) == (USER, 2)
     assert listed == {USER: 2}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/users?period=7d",
+        "/users?period=7d&show=new",
+        f"/users/{quote(USER)}",
+        f"/activity?period=7d&user={quote(USER)}",
+        f"/activity/export?period=7d&format=csv&user={quote(USER)}",
+        "/activity/export?period=7d&format=jsonl&rows=chart&group=user",
+        "/sessions/talk",
+    ],
+)
+def test_pages_and_their_files_show_encrypted_ids_as_they_were_sent(
+    tmp_path: Path, path: str
+) -> None:
+    with (
+        ScriptedProvider() as provider,
+        running_gateway(tmp_path, [provider], identity=ENCRYPTED) as gateway,
+    ):
+        gateway.chat(user=USER, session_id="talk")
+        page = gateway.get(path)
+
+    shown = page.body.decode()
+    assert page.status == 200
+    assert USER in shown or quote(USER) in shown
+    assert "sealed_" not in shown
+
+
+@pytest.mark.parametrize("settings", [ENCRYPTED, PSEUDONYM], ids=lambda one: str(one.at_rest))
+def test_what_was_said_is_kept_under_the_same_name_and_erased(
+    tmp_path: Path, settings: IdentitySettings
+) -> None:
+    content = ContentSettings(enabled=True)
+    body = b'{"name": "kept", "content_share": 1.0}'
+    with (
+        ScriptedProvider() as provider,
+        running_gateway(tmp_path, [provider], identity=settings, content=content) as gateway,
+    ):
+        made = gateway.request("POST", "/api/v1/keys", body, key=gateway.management_key)
+        chat = json.dumps({"model": MODEL, "messages": HELLO, "user": USER}).encode()
+        gateway.request("POST", "/api/v1/chat/completions", chat, key=made.json["key"])
+        waited = until_said(tmp_path)
+        files = files_with(tmp_path, USER)
+        erased = gateway.request(
+            "DELETE", f"/api/v1/users/{quote(USER)}", key=gateway.management_key
+        )
+
+    assert waited
+    assert files == []
+    assert erased.json["data"]["contents"] == 1
+
+
+def until_said(folder: Path) -> bool:
+    """Wait until something that was said is kept: it is written after its row."""
+    pause, until_s = Event(), time.monotonic() + 5.0
+    with closing(sqlite3.connect(folder / "regulars.db")) as connection:
+        while time.monotonic() < until_s:
+            if connection.execute("SELECT count(*) FROM content").fetchone() != (0,):
+                return True
+            pause.wait(0.01)
+    return False
 
 
 def test_an_encrypted_id_is_erased(tmp_path: Path) -> None:

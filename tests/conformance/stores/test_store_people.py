@@ -1,5 +1,6 @@
 """Names of people that change: renaming and aliases, for any store that plays `People`."""
 
+from dataclasses import replace
 from tempfile import TemporaryDirectory
 
 from hypothesis import given, settings
@@ -7,6 +8,7 @@ from hypothesis import strategies as st
 
 from conformance.stores.ledgers import generation
 from regulars.stores.base import Filter, Sums
+from regulars.stores.contents import Content
 from regulars.stores.sqlite import SqliteStore, open_store
 
 ALL = Filter("default")
@@ -49,6 +51,20 @@ def test_two_names_become_one_person_with_both_histories(store: SqliteStore) -> 
     store.fold()
     assert requests(store) == {"ada": 14}
     assert list(store.verify()) == []
+
+
+def test_what_was_said_under_another_name_is_the_persons(store: SqliteStore) -> None:
+    filled(store)
+    early, late = (
+        Content(f"gen-{n}", n, "default", "bob", "[]", False, None, None, False) for n in range(2)
+    )
+    store.keep_contents([early])
+
+    store.alias("default", "bob", "ada")
+    store.keep_contents([late])
+
+    assert store.content("gen-0") == replace(early, end_user="ada")
+    assert store.content("gen-1") == replace(late, end_user="ada")
 
 
 def test_names_of_names_follow(store: SqliteStore) -> None:
