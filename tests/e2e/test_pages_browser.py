@@ -106,6 +106,7 @@ def paths() -> tuple[str, ...]:
         f"/generations/{ROWS[-30].id}",
         f"/generations/{failed.id}",
         "/generations/gen-nobody",
+        "/identifiers?period=30d",
         "/keys",
         "/models?period=30d",
         "/models?q=nothing",

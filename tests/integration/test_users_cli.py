@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from fakes.sample_ledger import sample_rows
 from regulars.cli.main import app
 from regulars.stores.base import Filter
+from regulars.stores.contents import Content
 from regulars.stores.sqlite import open_store
 
 
@@ -21,6 +22,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     store = open_store(f"sqlite:///{tmp_path}/ledger.db")
     rows = sample_rows(1_700_000_000, days=3, count=30)
     store.append([replace(row, end_user="ada") for row in rows])
+    store.keep_contents(
+        [Content(rows[0].id, 1, "default", "ada", "[]", False, "Hello!", None, False)]
+    )
     store.close()
     return tmp_path
 
@@ -41,8 +45,11 @@ def test_a_person_is_exported_then_erased_with_a_receipt(folder: Path) -> None:
     assert exported.exit_code == 0, exported.output
     assert len(lines) == sums["requests"] == 30
     assert {json.loads(line)["external_user"] for line in lines} == {"ada"}
+    assert [json.loads(line).get("content") for line in lines].count(None) == 29
+    assert "Hello!" in str(lines)
     assert again.exit_code == 1
     assert json.loads(erased.stdout)["generations"] == 30
+    assert json.loads(erased.stdout)["contents"] == 1
     assert (verified.exit_code, forged.exit_code) == (0, 1)
     store = open_store(f"sqlite:///{folder}/ledger.db")
     assert store.totals(Filter("default", user="ada")).requests == 0

@@ -49,7 +49,7 @@ def export(
     *,
     config: ConfigOption = None,
 ) -> None:
-    """Write everything about one user into one archive: each generation, and the sums."""
+    """Write everything about one user into one archive: each generation, texts that are kept, the sums."""
     from regulars.app import ACCOUNT, reports_of
     from regulars.ledger.export_user import export_user
 
@@ -57,7 +57,7 @@ def export(
     settings = load_local_or_exit(config)
     with opened_store(config) as store:
         try:
-            rows = export_user(reports_of(settings, store), ACCOUNT, name, target)
+            rows = export_user(reports_of(settings, store), store, (ACCOUNT, name), target)
         except OSError as error:
             raise failed(f"cannot write {str(target)!r}: {error.strerror}") from error
     typer.echo(f"{target}: {rows} generations")
