@@ -217,7 +217,9 @@ def test_person_makes_limits_and_revokes_a_key(browser: Browser, tmp_path: Path)
         expect(page.locator("dl")).to_contain_text("$20.00 weekly")
         page.get_by_role("button", name="Revoke").click()
         expect(page.get_by_role("button", name="Let it work again")).to_be_visible()
-        expect(page.locator('.scroll[aria-label="Record of changes"]')).to_contain_text("disabled")
+        expect(page.locator('.scroll[aria-label="Changes, the newest first"]')).to_contain_text(
+            "disabled"
+        )
         page.context.close()
     assert found + troubles == []
 

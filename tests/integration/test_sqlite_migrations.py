@@ -5,10 +5,7 @@ from pathlib import Path
 
 from conformance.stores.ledgers import HOUR_US, generation
 from regulars.stores.sqlite import open_store
-
-OLDER = ("daily", "blocks", "hourly")
-PEOPLE = ("erasure", "alias", "external_user")
-LATER = ("pairs", "quarters", "key_change", "byok", "content", *PEOPLE)
+from regulars.stores.sqlite.schema import MIGRATIONS
 
 
 def test_a_store_of_the_first_schema_gets_its_finer_rollups_from_what_it_keeps(
@@ -32,13 +29,22 @@ def test_a_store_of_the_first_schema_gets_its_finer_rollups_from_what_it_keeps(
 
 
 def as_the_first_schema(path: Path) -> None:
-    connection = sqlite3.connect(path)
-    for table in LATER:
-        connection.execute(f"DROP TABLE {table}")
-    for column in ("terms", "users"):
-        connection.execute(f"ALTER TABLE api_key DROP COLUMN {column}")
-    for table in OLDER:
-        connection.execute(f"ALTER TABLE {table} DROP COLUMN cost_prompt_nanousd")
-    connection.execute("PRAGMA user_version = 1")
-    connection.commit()
+    """Put a file in its place that only has what the first migration makes, with the same rows."""
+    first = path.with_suffix(".first")
+    connection = sqlite3.connect(first, isolation_level=None)
+    for statement in MIGRATIONS[0]:
+        connection.execute(statement)
+    connection.execute("ATTACH ? AS now", (str(path),))
+    tables = [name for (name,) in connection.execute("SELECT name FROM main.sqlite_schema")]
+    for table in tables:
+        columns = [row[1] for row in connection.execute(f"PRAGMA main.table_info({table})")]
+        if columns:
+            names = ", ".join(columns)
+            connection.execute(
+                f"INSERT INTO main.{table} ({names}) SELECT {names} FROM now.{table}"
+            )
+    connection.execute("PRAGMA main.user_version = 1")
     connection.close()
+    for beside in path.parent.glob(f"{path.name}-*"):
+        beside.unlink()
+    first.replace(path)
