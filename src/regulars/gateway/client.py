@@ -8,6 +8,13 @@ class ClientGoneError(Exception):
     """The client left; nobody waits for the rest."""
 
 
+class Flow(Protocol):
+    """How fast a client reads."""
+
+    write_paused: bool
+    """Whether he is to be waited for before more is written."""
+
+
 class Client(Protocol):
     """One waiting client. Who writes looks at `is_full`, so that memory stays bounded."""
 
@@ -28,6 +35,14 @@ class Client(Protocol):
         """Send frames of a stream; the first ones bring the status line with them.
 
         False when he reads more slowly than we write.
+        """
+        ...
+
+    @property
+    def direct(self) -> tuple[Callable[[bytes], None], Flow] | None:
+        """Where chunks of HTTP go, framing included, once a first frame has been sent.
+
+        Whoever writes looks at the flow before. None where the answer is not made of chunks.
         """
         ...
 

@@ -28,6 +28,7 @@ from regulars.exchange.exchange import (
 )
 from regulars.gateway.client import Client, ClientGoneError
 from regulars.gateway.metadata import openrouter_metadata
+from regulars.gateway.passage import Passage
 from regulars.gateway.quiet import QuietTimer
 from regulars.gateway.routes import EndpointRoute
 from regulars.gateway.sharing import RoutingExchange
@@ -292,20 +293,9 @@ class Relay:
         generation_id = exchange.accepted.id
         label = _label(conduct.call, choice)
         reader = StreamReader(label)
-        feed, transcript = reader.feed, conduct.transcript
-        if transcript is not None:
-            transcript.begin()
-            feed = transcript.listening(feed)
-
-        def take(piece: bytes) -> bool:
-            """Pass a piece on, in the upstream connection's own callback: no task wakes up."""
-            frames = feed(piece)
-            if not frames:
-                return not reader.halted
-            if exchange.content_at_s is None:
-                exchange.content(time.monotonic())
-            return client.frames(generation_id, frames) and not reader.halted
-
+        if conduct.transcript is not None:
+            conduct.transcript.begin()
+        passage = Passage(reader, client, exchange, conduct.transcript)
         response = await self._ask(conduct, choice)
         quiet = QuietTimer(self._keepalive_s)
         quiet.waiting_for = response
@@ -315,7 +305,7 @@ class Relay:
             exchange.answered(response.status)
             if response.status != 200:
                 raise _failure(choice.endpoint.provider.name, response, await _read_all(response))
-            while not await response.pump(take) and not reader.done:
+            while not await response.pump(passage) and not reader.done:
                 if reader.error is not None:
                     raise reader.error
                 if client.is_full:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
+from regulars.gateway.client import Flow
 from regulars.http.server import EdgeProtocol
 
 _WHOLE_HEAD = b"content-type: application/json\r\nx-generation-id: %b\r\ncontent-length: %d\r\n"
@@ -52,6 +53,11 @@ class Reply:
         """Answer with one JSON body."""
         self._start(_WHOLE_HEAD % (generation_id.encode(), len(body)), body)
         self._complete()
+
+    @property
+    def direct(self) -> tuple[Callable[[bytes], None], Flow] | None:
+        """Where chunks of HTTP go, framing included, once a first frame has been sent."""
+        return (self._transport.write, self._flow) if self._chunked else None
 
     @property
     def is_full(self) -> bool:

@@ -5,7 +5,6 @@ more: no task, no timer and no future per piece. What reads the answer is `respo
 """
 
 import asyncio
-from collections.abc import Callable
 from typing import Final, Protocol, cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
@@ -36,6 +35,21 @@ class Keeper(Protocol):
         ...
 
 
+class Sink(Protocol):
+    """Who takes a body's pieces in the connection's own callback, without waking anybody."""
+
+    def chunk(self, wire: bytes) -> bool:
+        """Take one whole chunk of HTTP as it came, if it is one of those that need no reading.
+
+        False: nothing was taken, and it comes again without its framing.
+        """
+        ...
+
+    def piece(self, piece: bytes) -> bool:
+        """Take some bytes of the body; False when the reader has to be woken."""
+        ...
+
+
 class Connection(asyncio.Protocol):
     """An HTTP/1.1 connection; `pieces` is the part of the body nobody has read yet.
 
@@ -45,6 +59,8 @@ class Connection(asyncio.Protocol):
 
     # Reached by response.py, in the hot path: attributes, not properties.
     __slots__ = (
+        "_between_chunks",
+        "_chunk_ended",
         "_heard_at",
         "_keep",
         "_keeper",
@@ -101,8 +117,9 @@ class Connection(asyncio.Protocol):
         self.delivered_bytes = 0
         self.error: BaseException | None = None
         self.waiter: asyncio.Future[None] | None = None
-        self.sink: Callable[[bytes], bool] | None = None
-        """Takes pieces as they come, without waking anybody; False: wake the reader."""
+        self.sink: Sink | None = None
+        self._between_chunks = False
+        self._chunk_ended = False
         self.idle_since = 0.0
         self.reused = False
         self.lost_unheard = False
@@ -127,6 +144,7 @@ class Connection(asyncio.Protocol):
         self.lost_unheard = False
         self.buffered_bytes = 0
         self.delivered_bytes = 0
+        self._between_chunks = self._chunk_ended = False
         self.error = None
         if self._timer is None or now + terms.tick_s < self._timer_at:
             self._arm(now + terms.tick_s)
@@ -189,6 +207,7 @@ class Connection(asyncio.Protocol):
         """Cut the connection at once; an answer that is whole can still be read."""
         if self.state != DONE:
             self.state = DEAD
+        self._between_chunks = False
         self._unsent = None
         if self._timer is not None:
             self._timer.cancel()
@@ -206,6 +225,14 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse; wake the reader when there is something to read."""
+        sink = self.sink
+        # A chunk that the sink takes whole leaves the parser where it is: before the next one.
+        if sink is not None and self._between_chunks and sink.chunk(data):
+            self._heard_at = self._loop.time()
+            self.delivered_bytes += len(data)
+            if self.delivered_bytes > self._limits.body_limit_bytes:
+                self._between_chunks = False  # the next is parsed, and found to be too much
+            return
         if self._parser is None or not HEAD <= self.state <= DONE:
             # Nothing was asked, so whatever this is, the next answer would be mistaken for it.
             self.abort()
@@ -217,9 +244,10 @@ class Connection(asyncio.Protocol):
         except (HttpParserError, HttpParserUpgrade) as exc:
             self._parse_failed(exc)
             return
+        # Whatever was parsed last: half a chunk's size does not end a line.
+        self._between_chunks = self._chunk_ended and data.endswith(b"\r\n")
         if self.state == BODY:
             if self.pieces:
-                sink = self.sink
                 if sink is not None and self._pour(sink):
                     return
                 waiter = self.waiter
@@ -233,7 +261,7 @@ class Connection(asyncio.Protocol):
         elif self.state == HEAD and self.buffered_bytes > self._limits.header_limit_bytes:
             self._too_large("a response head of", self._limits.header_limit_bytes)
 
-    def _pour(self, sink: Callable[[bytes], bool]) -> bool:
+    def _pour(self, sink: Sink) -> bool:
         """Give what has come to the sink; False when the reader has to be woken."""
         pieces = self.pieces
         piece = pieces[0] if len(pieces) == 1 else b"".join(pieces)
@@ -244,7 +272,7 @@ class Connection(asyncio.Protocol):
             self._too_large("a body of", self._limits.body_limit_bytes)
             return True
         try:
-            goes_on = sink(piece)
+            goes_on = sink.piece(piece)
         except Exception as exc:  # noqa: BLE001 - the loop would swallow it; the reader must not
             self.fail(exc)
             return True
@@ -304,8 +332,17 @@ class Connection(asyncio.Protocol):
         self.state = BODY
         self._wake()
 
+    def on_chunk_header(self) -> None:
+        """Note that a chunk has begun."""
+        self._chunk_ended = False
+
+    def on_chunk_complete(self) -> None:
+        """Note that a chunk has ended."""
+        self._chunk_ended = True
+
     def on_message_complete(self) -> None:
         """Note the end of the answer."""
+        self._chunk_ended = False
         if self.state == BODY:
             self.state = DONE
             self._wake()

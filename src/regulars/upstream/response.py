@@ -1,13 +1,13 @@
 """One answer as the gateway reads it: head, then pieces, then the end."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Coroutine, Mapping
 from types import MappingProxyType
 from typing import Any
 
 from regulars.config.settings import UpstreamSettings
 from regulars.model.errors import UpstreamClosedError, UpstreamTooLargeError
-from regulars.upstream.connection import Connection
+from regulars.upstream.connection import Connection, Sink
 from regulars.upstream.decoding import Decoder
 from regulars.upstream.exchange import BODY, DEAD, DONE, HEAD
 from regulars.upstream.route import Route
@@ -97,11 +97,11 @@ class Response:
             return self._read_decoded(self._decoder)
         return self._read_wire()
 
-    async def pump(self, sink: Callable[[bytes], bool]) -> bool:
-        """Give each piece of the body to `sink` as it comes, as long as it returns True.
+    async def pump(self, sink: Sink) -> bool:
+        """Give each piece of the body to `sink` as it comes, as long as it takes them.
 
         Cheaper than `read` by a wake-up a piece: `sink` runs in the connection's own callback.
-        True at the end of the body; False when `sink` returned False, or when woken by `nudge`.
+        True at the end of the body; False when `sink.piece` was, or when woken by `nudge`.
 
         Raises:
             UpstreamError: the rest will not come.
@@ -113,7 +113,7 @@ class Response:
             if connection.pieces:
                 piece = await self._read_wire()
                 assert piece
-                if not sink(piece):
+                if not sink.piece(piece):
                     return False
                 continue
             if connection.state != BODY:
@@ -223,9 +223,9 @@ class Response:
         self.cancel(error)
         return error
 
-    async def _pump_decoded(self, sink: Callable[[bytes], bool]) -> bool:
+    async def _pump_decoded(self, sink: Sink) -> bool:
         while piece := await self.read():
-            if not sink(piece):
+            if not sink.piece(piece):
                 return False
         return piece is not None
 

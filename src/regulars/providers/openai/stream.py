@@ -5,7 +5,7 @@ that carry usage, an error, an end, or that look unlike their predecessors are p
 inside a JSON string is always escaped, so `"id":"…"` can only be met as a key and its value.
 """
 
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 from msgspec import Raw
@@ -17,6 +17,7 @@ from regulars.model.tokens import Usage
 from regulars.providers.openai.charged import read_cost, read_service_tier, read_usage_tier
 from regulars.providers.openai.choices import finish_reason, has_content, polish
 from regulars.providers.openai.failure import read_stream_failure
+from regulars.providers.openai.mould import Mould
 from regulars.providers.openai.usage import read_usage
 from regulars.wire.answers import Label, json_text
 from regulars.wire.sse import CR, EventCutter, EventTooLargeError
@@ -28,29 +29,11 @@ _CHUNK: Final = Raw(b'"chat.completion.chunk"')
 _NEVER: Final = b"\0"
 """Replaced before the first chunk has shown what to replace: JSON holds no NUL."""
 
-# One byte is looked for as its number, more with `find`: `in` with bytes first raises and drops
-# a TypeError inside CPython, three times the cost.
-_QUOTE: Final = ord('"')
-_LF: Final = ord("\n")
-
 FRAMING_BYTES: Final = len(b"data: \n\n")
+CHUNK_FRAMING_BYTES: Final = len(b"100\r\n\r\n")
 
 HELD_BYTES_MAX: Final = 1_048_576
 """How much may be held back while no content has come."""
-
-
-class _Mould(NamedTuple):
-    """What stands before and after the text in this upstream's chunks, and what we make of it."""
-
-    before: bytes
-    after: bytes
-    new_before: bytes
-    new_after: bytes
-    size: int
-
-
-_NO_MOULD: Final = _Mould(_NEVER, _NEVER, b"", b"", 2**62)
-"""Larger than any piece, so that nothing fits."""
 
 
 class StreamReader:
@@ -91,7 +74,7 @@ class StreamReader:
         self._held: list[bytes] = []
         self._label = label
         self._id_old = self._model_old = _NEVER
-        self._mould = _NO_MOULD
+        self._mould: Mould | None = None
         self._id_new = b'"id":"%b","provider":%b' % (label.id.encode(), json_text(label.provider))
         self._model_new = b'"model":' + json_text(label.model)
         self._provider = Raw(json_text(label.provider))
@@ -131,16 +114,11 @@ class StreamReader:
         """Take a piece as it came from the socket, return frames for the client (or b"")."""
         self.bytes_in += len(piece)
         mould = self._mould
-        if (
-            piece.startswith(mould.before)
-            and piece.endswith(mould.after)
-            and len(piece) >= mould.size
-            and not self._cutter.rest
-        ):
-            text = piece[len(mould.before) : len(piece) - len(mould.after)]
-            if _QUOTE not in text and _LF not in text:
+        if mould is not None and not self._cutter.rest:
+            event = mould.event(piece)
+            if event is not None:
                 self.chunks += 1
-                return mould.new_before + text + mould.new_after
+                return event
         if self.started and not self._cutter.rest and self._is_plain(piece):
             return piece.replace(self._id_old, self._id_new).replace(
                 self._model_old, self._model_new
@@ -151,6 +129,23 @@ class StreamReader:
             self._fail(UpstreamProtocolError(f"{self._label.provider} sent {exc}"))
             return b""
         return self._frames(events)
+
+    def chunk(self, wire: bytes) -> bytes | None:
+        """Take one whole chunk of HTTP, framing included, and return one for the client.
+
+        None, and nothing has been taken, for all but an event like the one before, in a chunk
+        of its own: `feed` is for those.
+        """
+        mould = self._mould
+        if mould is None or self._cutter.rest:
+            return None
+        framed = mould.chunk(wire)
+        if framed is None:
+            return None
+        self.chunks += 1
+        # Without the framing, up to a byte or two: they only serve an estimate.
+        self.bytes_in += len(wire) - CHUNK_FRAMING_BYTES
+        return framed
 
     def end(self) -> bytes:
         """Say that the upstream's body has ended; return what was still held."""
@@ -231,7 +226,7 @@ class StreamReader:
 
     def _read(self, data: bytes) -> bytes:
         """Parse a chunk, take what the ledger needs, write it in OpenRouter's shape."""
-        self._mould = _NO_MOULD  # until this chunk has shown that it fits
+        self._mould = None  # until this chunk has shown that it fits
         if data.strip() == b"[DONE]":
             self.done = self.halted = True
             return b""
@@ -297,24 +292,23 @@ class StreamReader:
         if self.started and plain_text is not None:
             self._mould = self._cast(data, plain_text)
 
-    def _cast(self, data: bytes, text: str) -> _Mould:
+    def _cast(self, data: bytes, text: str) -> Mould | None:
         """Make the mould of chunks that differ from this one in their text alone."""
         quoted = json_text(text)
         written = _written(data, b'"content"', Raw(quoted))
         if written is _NEVER or len(quoted) != len(text.encode()) + 2:
-            return _NO_MOULD
+            return None
         start = data.index(written) + len(written) - len(quoted) + 1
         before, after = data[:start], data[start + len(quoted) - 2 :]
         spliced = self._splice(before + after)
         if spliced is None:
-            return _NO_MOULD
+            return None
         self.chunks -= 1  # it was counted when it was read
         new_before = b"data: " + self._renamed(before)
         new_after = self._renamed(after) + b"\n\n"
         if new_before + new_after != spliced:
-            return _NO_MOULD
-        before, after = b"data: " + before, after + b"\n\n"
-        return _Mould(before, after, new_before, new_after, len(before) + len(after))
+            return None
+        return Mould(b"data: " + before, after + b"\n\n", new_before, new_after)
 
     def _renamed(self, part: bytes) -> bytes:
         part = part.replace(b',"usage":null', b"").replace(self._id_old, self._id_new)
