@@ -14,7 +14,7 @@ from cronsim import CronSim, CronSimError
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from regulars.model.catalog import CacheKeyRule, EndUserField
+from regulars.model.catalog import CacheKeyRule, EndUserField, Quantization
 from regulars.model.tokens import TOKENS_MAX
 
 DIALECTS: Final = ("openai",)
@@ -368,20 +368,7 @@ class EndpointTable(SharedTable):
     parameters: Annotated[list[str], Field(max_length=200)] | None = Field(
         None, description="Request fields it supports, like `tools`; absent: all."
     )
-    quantization: Literal[
-        "int4",
-        "int8",
-        "fp4",
-        "mxfp4",
-        "nvfp4",
-        "fp6",
-        "fp8",
-        "mxfp8",
-        "fp16",
-        "bf16",
-        "fp32",
-        "unknown",
-    ] = Field("unknown", description="Of its weights.")
+    quantization: Quantization = Field("unknown", description="Of its weights.")
     keeps_data: bool | None = Field(
         None, description="Whether prompts are kept or trained on; absent: unknown."
     )

@@ -7,6 +7,20 @@ from typing import Literal, TypeAlias
 from regulars.model.money import Price
 
 EndUserField: TypeAlias = Literal["none", "user", "safety_identifier", "metadata.user_id"]
+Quantization: TypeAlias = Literal[
+    "int4",
+    "int8",
+    "fp4",
+    "mxfp4",
+    "nvfp4",
+    "fp6",
+    "fp8",
+    "mxfp8",
+    "fp16",
+    "bf16",
+    "fp32",
+    "unknown",
+]
 CacheKeyRule: TypeAlias = Literal["pass", "fill", "drop"]
 
 
@@ -61,7 +75,7 @@ class Traits:
     tier: bool = False
     """A service tier: never meant by its provider's base slug."""
     parameters: frozenset[str] | None = None
-    quantization: str = "unknown"
+    quantization: Quantization = "unknown"
     keeps_data: bool | None = None
     zdr: bool = False
     distillable: bool | None = None

@@ -10,6 +10,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
 
+from regulars.model.catalog import Quantization
 from regulars.model.errors import CallerError
 
 SLUGS_MAX: Final = 200
@@ -17,20 +18,6 @@ SUFFIXES: Final[Mapping[str, "Sort"]] = {"nitro": "throughput", "floor": "price"
 PRICE_PARTS: Final = ("prompt", "completion", "request", "image", "audio")
 
 Sort: TypeAlias = Literal["price", "throughput", "latency"]
-Quantization: TypeAlias = Literal[
-    "int4",
-    "int8",
-    "fp4",
-    "mxfp4",
-    "nvfp4",
-    "fp6",
-    "fp8",
-    "mxfp8",
-    "fp16",
-    "bf16",
-    "fp32",
-    "unknown",
-]
 Slug = Annotated[str, msgspec.Meta(min_length=1, max_length=300)]
 Slugs = Annotated[list[Slug], msgspec.Meta(max_length=SLUGS_MAX)]
 Amount = Annotated[float, msgspec.Meta(ge=0)]
