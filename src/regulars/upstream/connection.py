@@ -10,14 +10,16 @@ from typing import Final, Protocol, cast
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from regulars.config.settings import UpstreamSettings
-from regulars.model.catalog import Timeouts
 from regulars.model.errors import (
     UpstreamClosedError,
+    UpstreamError,
     UpstreamProtocolError,
     UpstreamTimeoutError,
-    UpstreamTooLargeError,
 )
+from regulars.upstream.deadline import deadline
 from regulars.upstream.exchange import BODY, DEAD, DONE, HEAD, IDLE, Terms
+from regulars.upstream.head import body_ends_with_connection, too_large
+from regulars.upstream.sink import Sink
 
 WRITE_SLICE_BYTES: Final = 131_072
 """How much of a large request is handed to the transport at a time."""
@@ -32,21 +34,6 @@ class Keeper(Protocol):
 
     def forget(self, connection: "Connection") -> None:
         """Stop counting a connection that is gone."""
-        ...
-
-
-class Sink(Protocol):
-    """Who takes a body's pieces in the connection's own callback, without waking anybody."""
-
-    def chunk(self, wire: bytes) -> bool:
-        """Take one whole chunk of HTTP as it came, if it is one of those that need no reading.
-
-        False: nothing was taken, and it comes again without its framing.
-        """
-        ...
-
-    def piece(self, piece: bytes) -> bool:
-        """Take some bytes of the body; False when the reader has to be woken."""
         ...
 
 
@@ -257,9 +244,9 @@ class Connection(asyncio.Protocol):
                     self._pause()
             elif self.buffered_bytes > self._limits.header_limit_bytes:
                 # Chunk extensions and trailers, without end.
-                self._too_large("framing without a body of", self._limits.header_limit_bytes)
+                self._too_large("framing without a body", self._limits.header_limit_bytes)
         elif self.state == HEAD and self.buffered_bytes > self._limits.header_limit_bytes:
-            self._too_large("a response head of", self._limits.header_limit_bytes)
+            self._too_large("a response head", self._limits.header_limit_bytes)
 
     def _pour(self, sink: Sink) -> bool:
         """Give what has come to the sink; False when the reader has to be woken."""
@@ -269,7 +256,7 @@ class Connection(asyncio.Protocol):
         self.buffered_bytes = 0
         self.delivered_bytes += len(piece)
         if self.delivered_bytes > self._limits.body_limit_bytes:
-            self._too_large("a body of", self._limits.body_limit_bytes)
+            self._too_large("a body", self._limits.body_limit_bytes)
             return True
         try:
             goes_on = sink.piece(piece)
@@ -326,7 +313,17 @@ class Connection(asyncio.Protocol):
         status = self._parser.get_status_code()
         if 100 <= status < 200 and status != 101:
             return
-        self._check_head(status)
+        try:
+            self._until_close = body_ends_with_connection(
+                status,
+                self.headers,
+                peer=self._peer,
+                seen_bytes=self.buffered_bytes,
+                limits=self._limits,
+            )
+        except UpstreamError as exc:
+            self.fail(exc)
+            raise _StopParsing from None
         self.status = status
         self._keep = self._parser.should_keep_alive()
         self.state = BODY
@@ -349,31 +346,8 @@ class Connection(asyncio.Protocol):
 
     # --- the steps of the above, in the order they are called
 
-    def _check_head(self, status: int) -> None:
-        headers = self.headers
-        if not 200 <= status <= 599:
-            self._refuse(f"answered with status {status}, which nobody asked for")
-        limit = self._limits.header_limit_bytes
-        if self.buffered_bytes > limit:
-            size = sum(len(name) + len(value) for name, value in headers.items())
-            if size > limit:
-                self._too_large("a response head of", limit)
-                raise _StopParsing
-        length = headers.get(b"content-length")
-        coding = headers.get(b"transfer-encoding")
-        if coding is not None and coding.lower() != b"chunked":
-            self._refuse(f"answered with transfer-encoding {coding[:40]!r}; chunked can be read")
-        self._until_close = length is None and coding is None
-        if length is not None and int(length) > self._limits.body_limit_bytes:
-            self._too_large("a body of", self._limits.body_limit_bytes)
-            raise _StopParsing
-
-    def _refuse(self, what: str) -> None:
-        self.fail(UpstreamProtocolError(f"{self._peer} {what}"))
-        raise _StopParsing
-
     def _too_large(self, what: str, limit_bytes: int) -> None:
-        self.fail(UpstreamTooLargeError(f"{self._peer} sent {what} more than {limit_bytes} bytes"))
+        self.fail(too_large(self._peer, what, limit_bytes))
 
     def _parse_failed(self, exc: HttpParserError | HttpParserUpgrade) -> None:
         if self.state == DONE:
@@ -427,33 +401,27 @@ class Connection(asyncio.Protocol):
         self._timer = None
         now = self._loop.time()
         if self.state == IDLE:
-            deadline = self.idle_since + self._limits.idle_connection_s
-            if now >= deadline:
+            at = self.idle_since + self._limits.idle_connection_s
+            if now >= at:
                 self.abort()
                 return
         elif self.state in {HEAD, BODY}:
-            deadline, waited_for, seconds = self._deadline(self._terms.timeouts)
-            if now >= deadline:
-                self.fail(
-                    UpstreamTimeoutError(f"{self._peer} sent no {waited_for} within {seconds:g} s")
-                )
+            nearest = deadline(
+                self._terms.timeouts,
+                started_at=self._started_at,
+                heard_at=self._heard_at,
+                has_body=self.state == BODY and bool(self.pieces or self.delivered_bytes),
+                paused=self._reading_paused,
+            )
+            if now >= nearest.at:
+                waited = f"{nearest.waited_for} within {nearest.seconds:g} s"
+                self.fail(UpstreamTimeoutError(f"{self._peer} sent no {waited}"))
                 return
+            at = nearest.at
         else:
-            deadline = now + self._terms.tick_s
+            at = now + self._terms.tick_s
         # Never later than a tick: a deadline that begins until then is seen in time.
-        self._arm(min(deadline, now + self._terms.tick_s))
-
-    def _deadline(self, timeouts: Timeouts) -> tuple[float, str, float]:
-        """Return the deadline in force, what it waits for and its seconds."""
-        total = (self._started_at + timeouts.total_s, "complete answer", timeouts.total_s)
-        if self._reading_paused:
-            return total
-        if self.state == HEAD or not (self.pieces or self.delivered_bytes):
-            first = self._started_at + timeouts.first_byte_s
-            nearer = (first, "first byte of an answer", timeouts.first_byte_s)
-        else:
-            nearer = (self._heard_at + timeouts.idle_s, "further byte", timeouts.idle_s)
-        return min(total, nearer)
+        self._arm(min(at, now + self._terms.tick_s))
 
     @property
     def _peer(self) -> str:

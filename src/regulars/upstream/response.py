@@ -7,10 +7,12 @@ from typing import Any
 
 from regulars.config.settings import UpstreamSettings
 from regulars.model.errors import UpstreamClosedError, UpstreamTooLargeError
-from regulars.upstream.connection import Connection, Sink
+from regulars.upstream.connection import Connection
 from regulars.upstream.decoding import Decoder
 from regulars.upstream.exchange import BODY, DEAD, DONE, HEAD
+from regulars.upstream.head import too_large
 from regulars.upstream.route import Route
+from regulars.upstream.sink import Sink
 
 _NO_HEADERS: Mapping[bytes, bytes] = MappingProxyType({})
 
@@ -216,10 +218,7 @@ class Response:
         return None if connection.state == BODY else b""
 
     def _too_large(self) -> UpstreamTooLargeError:
-        error = UpstreamTooLargeError(
-            f"{self._route.terms.peer} sent a body of more than "
-            f"{self._limits.body_limit_bytes} bytes"
-        )
+        error = too_large(self._route.terms.peer, "a body", self._limits.body_limit_bytes)
         self.cancel(error)
         return error
 
