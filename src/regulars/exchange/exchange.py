@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from regulars.billing.charge import Charge, charge, insure, is_insured, service_price
 from regulars.billing.price import estimate, sane
 from regulars.model.catalog import Endpoint
-from regulars.model.errors import GatewayError, UnrecordedError, UpstreamStatusError
+from regulars.model.errors import GatewayError, UpstreamStatusError
 from regulars.model.generation import Attempt, Generation, Outcome, UsageSource
 from regulars.model.money import ReportedCost
 from regulars.model.tokens import Usage
@@ -86,8 +86,8 @@ def refused(error: GatewayError) -> End:
     return End(Outcome.REFUSED, error.status, error.code)
 
 
-def unrecorded(row: Generation, error: UnrecordedError) -> Generation:
-    """Return the row of an answer that was complete, and withheld since its row was late.
+def withheld(row: Generation, error: GatewayError) -> Generation:
+    """Return the row of an answer whose client got an error in its place, at the last moment.
 
     What it cost stays: the upstream has charged it.
     """
@@ -101,8 +101,8 @@ class Exchange:
         "_attempt_at_s",
         "_attempts",
         "_endpoint",
-        "_pricing",
         "_reason",
+        "_reckoned",
         "_status",
         "accepted",
         "content_at_s",
@@ -116,7 +116,7 @@ class Exchange:
         self._reason = ""
         self._attempt_at_s = 0.0
         self._status: int | None = None
-        self._pricing = False
+        self._reckoned: tuple[Usage | None, UsageSource | None] | None = None
         self.content_at_s: float | None = None
         """When the first content went to the client; None until then."""
         self.ended = False
@@ -169,18 +169,19 @@ class Exchange:
         """End the generation: its one row, priced.
 
         An upstream that was asked and never said what it counted is estimated from bytes, as
-        far as there was an answer at all. Should pricing raise, a mistake of ours, the generation
-        has not ended: called again, `finish` makes its row without a cost.
+        far as there was an answer at all. Should counting or pricing raise, a mistake of ours, the
+        generation has not ended: called again, `finish` makes its row of what was found by then.
         """
         assert not self.ended, f"generation {self.accepted.id} has already ended"
         if self._endpoint is not None and not self._attempt_closed():
             self._close_attempt(end.error, now_s)
-        usage, source = self._usage(end, answer)
         accepted, endpoint = self.accepted, self._endpoint
         charged = UNCHARGED
-        if not self._pricing:
-            self._pricing = True
+        if self._reckoned is None:
+            self._reckoned = None, None
+            self._reckoned = usage, source = self._usage(end, answer)
             charged = self._charge(end, answer, usage, source)
+        usage, source = self._reckoned
         content_at_s = self.content_at_s
         self.ended = True
         return Generation(

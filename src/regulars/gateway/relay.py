@@ -24,7 +24,7 @@ from regulars.exchange.exchange import (
     Exchange,
     failed,
     refused,
-    unrecorded,
+    withheld,
 )
 from regulars.gateway.client import Client, ClientGoneError
 from regulars.gateway.metadata import openrouter_metadata
@@ -169,18 +169,21 @@ class Relay:
         conduct = _Conduct(call, client, Exchange(call.accepted))
         client.on_gone(lambda: _cancel(conduct))
         try:
-            await self._serve(conduct)
-        except ClientGoneError:
-            await self._settle(conduct, CANCELLED)
-        except GatewayError as error:
-            end = failed(error) if conduct.exchange.tried else refused(error)
-            await self._close(conduct, end, error)
-        except asyncio.CancelledError:
-            # Only the end of a drain cancels us. The client is told, as far as there is time.
-            error = UnavailableError("the gateway is stopping; send the request again")
-            await self._close(conduct, INTERRUPTED, error)
+            try:
+                await self._serve(conduct)
+            except ClientGoneError:
+                await self._settle(conduct, CANCELLED)
+            except GatewayError as error:
+                end = failed(error) if conduct.exchange.tried else refused(error)
+                await self._close(conduct, end, error)
+            except asyncio.CancelledError:
+                # Only the end of a drain cancels us. The client is told, as far as there is time.
+                error = UnavailableError("the gateway is stopping; send the request again")
+                await self._close(conduct, INTERRUPTED, error)
+        except GatewayError:
+            raise
         except Exception:
-            # The top of the request's task: even a mistake of ours leaves its row.
+            # The top of the request's task: even a mistake of ours, settling included, leaves a row.
             log.exception("relay_mistake generation_id=%s", call.accepted.id)
             error = InternalError("the gateway made a mistake; its log tells more by this id")
             await self._close(conduct, failed(error), error)
@@ -203,6 +206,10 @@ class Relay:
         """Settle what went wrong and tell the client, in the form that is still open."""
         if not conduct.exchange.ended:
             await self._settle(conduct, end)
+        elif conduct.row is not None and isinstance(error, InternalError):
+            # Its row is queued, or kept: it is to say what the client got.
+            conduct.row = withheld(conduct.row, error)
+            self._writer.correct(conduct.row)
         if conduct.call.wants_metadata and conduct.row is not None and error.status != 500:
             error.routing = _metadata(conduct, conduct.row)
         if conduct.client.started:
@@ -381,9 +388,12 @@ class Relay:
 
     async def _settle(self, conduct: _Conduct, end: End) -> Generation:
         """Make the row and wait, within the configured bound, until it is durable."""
-        row = self._finish(conduct, end)
-        durable = await self._writer.settle(row)
-        conduct.row = row
+        now_s = time.monotonic()
+        row = conduct.row = conduct.exchange.finish(end, conduct.answer, now_s)
+        # Queued before anything else is done with it: whatever fails below, the row is kept.
+        settled = self._writer.settle(row)
+        self._learn(conduct, end, row, now_s)
+        durable = await settled
         if conduct.call.terms.limit_nanousd is not None:
             self._spending.record(row)
         if conduct.transcript is not None:
@@ -394,24 +404,23 @@ class Relay:
                 "the answer could not be recorded in time, and [ledger] when_late is refuse",
                 retry_after_s=5.0,
             )
-            conduct.row = unrecorded(row, error)
+            conduct.row = withheld(row, error)
             self._writer.correct(conduct.row)
             raise error
         return row
 
-    def _finish(self, conduct: _Conduct, end: End) -> Generation:
-        now_s = time.monotonic()
-        row = conduct.exchange.finish(end, conduct.answer, now_s)
+    def _learn(self, conduct: _Conduct, end: End, row: Generation, now_s: float) -> None:
+        """Tell the router how the last attempt ended."""
         choice = conduct.choice
-        if choice is not None:
-            if end is COMPLETED and row.usage is not None:
-                ttft_s, spent_s = conduct.exchange.pace(now_s)
-                self._planner.answered(choice, row.usage, now_s, ttft_s=ttft_s, spent_s=spent_s)
-                if self._others is not None and choice.reason != "warm-session":
-                    self._others.changed()
-            elif end is CANCELLED or end is INTERRUPTED or end.outcome is Outcome.REFUSED:
-                self._planner.left(choice, now_s)
-        return row
+        if choice is None:
+            return
+        if end is COMPLETED and row.usage is not None:
+            ttft_s, spent_s = conduct.exchange.pace(now_s)
+            self._planner.answered(choice, row.usage, now_s, ttft_s=ttft_s, spent_s=spent_s)
+            if self._others is not None and choice.reason != "warm-session":
+                self._others.changed()
+        elif end is CANCELLED or end is INTERRUPTED or end.outcome is Outcome.REFUSED:
+            self._planner.left(choice, now_s)
 
 
 def _cancel(conduct: _Conduct) -> None:

@@ -14,7 +14,7 @@ from regulars.ledger.contents import ContentKeeper
 from regulars.ledger.entry import Entry
 from regulars.ledger.journal import Journal, Orphan, Started, is_supported, orphans
 from regulars.ledger.spool import finish_spool, read_spool, spool_files, write_spool
-from regulars.model.errors import UnrecordedError
+from regulars.model.errors import InternalError, UnrecordedError
 from regulars.model.generation import Generation
 from regulars.stores.base import Correcting, Ledger, RowError, StoreError, Tidy
 
@@ -37,6 +37,9 @@ TIDY_IDLE_S: Final = 30.0
 
 SPOOL_AT: Final = 2
 """The store is away and this part of the queue is taken, a half: its rows go into a file."""
+
+CORRECTIONS: Final = frozenset({UnrecordedError.code, InternalError.code})
+"""Errors of rows that may come a second time: what the client got is known after the row is queued."""
 
 IDS_LOGGED_MAX: Final = 100
 DAY_US: Final = 86_400_000_000
@@ -187,7 +190,7 @@ class Committer:
     def _correct(self, rows: Sequence[Generation]) -> None:
         """Correct those that came after their own first version, which `append` had kept."""
         for row in rows:
-            if row.error == UnrecordedError.code and isinstance(self._ledger, Correcting):
+            if row.error in CORRECTIONS and isinstance(self._ledger, Correcting):
                 self._ledger.correct(row)
 
     def _isolate(self, entries: Sequence[Entry], error: Exception) -> None:

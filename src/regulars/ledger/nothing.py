@@ -1,5 +1,6 @@
 """In the writer's place where `[ledger] enabled` is false: it takes every row and keeps none."""
 
+import asyncio
 import logging
 
 from regulars.exchange.exchange import Accepted
@@ -16,8 +17,13 @@ class NoLedger:
     waiting = late = spooled = unwritable = commits = committed = 0
     is_store_away = False
 
+    def __init__(self) -> None:
+        self._settled: asyncio.Future[bool] | None = None
+
     def start(self) -> None:
         """Say loudly that nothing is recorded."""
+        self._settled = asyncio.get_running_loop().create_future()
+        self._settled.set_result(True)
         log.warning(
             "ledger_off reason='[ledger] enabled is false' effect='no request is recorded: "
             "no activity, no cost, no generation to look up'"
@@ -33,9 +39,10 @@ class NoLedger:
     def correct(self, row: Generation) -> None:
         """Let it go by."""
 
-    async def settle(self, row: Generation) -> bool:  # noqa: ARG002 - the writer's signature
-        """Let it go by; True, since nobody may be made to wait for it."""
-        return True
+    def settle(self, row: Generation) -> asyncio.Future[bool]:  # noqa: ARG002 - the writer's
+        """Let it go by; True at once, since nobody may be made to wait for it."""
+        assert self._settled is not None, "start() comes first"
+        return self._settled
 
     def keep_content(self, row: Generation, transcript: Transcript, *, durable: bool) -> None:
         """Let it go by."""

@@ -15,15 +15,14 @@ from typing import Final
 
 from regulars.config.settings import LedgerSettings
 from regulars.exchange.exchange import Accepted
-from regulars.ledger.commit import Committer
+from regulars.ledger.commit import CORRECTIONS, Committer
 from regulars.ledger.contents import ContentKeeper, Transcript
 from regulars.ledger.entry import Entry
 from regulars.ledger.journal import Started
 from regulars.ledger.spool import HasSpoolPath
 from regulars.model.catalog import Endpoint
-from regulars.model.errors import UnrecordedError
 from regulars.model.generation import Generation
-from regulars.stores.base import Ledger, RowError, StoreError
+from regulars.stores.base import Ledger, StoreError
 
 RESERVE_ROWS: Final = 10_000
 """Room beyond `queue_rows_max` for requests accepted just before the queue was full."""
@@ -141,7 +140,7 @@ class LedgerWriter:
             self._running().call_later(NOTE_EVERY_S, self._note)
 
     def submit(self, row: Generation) -> asyncio.Future[bool]:
-        """Queue a row; the future gives True when it is durable, or fails if it can never be.
+        """Queue a row; the future gives True when it is durable, False if it can never be.
 
         Raises:
             LedgerFullError: the queue is full beyond its reserve.
@@ -153,17 +152,17 @@ class LedgerWriter:
     def correct(self, row: Generation) -> None:
         """Queue what is to be said in place of a row that is queued or kept; never waits.
 
-        Of outcome, status and error only, and only with the error `unrecorded`: that is how a
+        Of outcome, status and error only, and only with an error of CORRECTIONS: that is how a
         row in a spool file is known as one.
         """
-        assert row.error == UnrecordedError.code, "a row that is to be corrected says so"
+        assert row.error in CORRECTIONS, "a row that is to be corrected says so"
         try:
             self.submit(row)
         except LedgerFullError:
             logger.exception("ledger_correction_dropped id=%s", row.id)
 
-    async def settle(self, row: Generation) -> bool:
-        """Queue a row and wait up to `commit_wait_s`: True once durable, False if not in time.
+    def settle(self, row: Generation) -> asyncio.Future[bool]:
+        """Queue a row; the future gives True once it is durable, False after `commit_wait_s`.
 
         A row that is late stays queued. One timer serves all who wait.
 
@@ -175,10 +174,7 @@ class LedgerWriter:
         self._deadlines.append(self._put(row, future))
         if self._timer is None:
             self._timer = loop.call_later(self._settings.commit_wait_s, self._expire)
-        try:
-            return await future
-        except (RowError, StoreError):
-            return False  # the thread has logged it by its id
+        return future
 
     def keep_content(self, row: Generation, transcript: Transcript, *, durable: bool) -> None:
         """Have what was said in a generation kept, or dropped; never waits."""
@@ -247,11 +243,7 @@ class LedgerWriter:
             open_.pop(row.id, None)
             if future.done():
                 continue
-            if error is None:
-                future.set_result(True)
-            else:
-                future.set_exception(error)
-                future.exception()  # logged already: nobody needs to hear that nobody asked
+            future.set_result(error is None)  # the thread has logged an error by the row's id
         deadlines = self._deadlines
         while deadlines and _is_answered(deadlines[0]):
             deadlines.popleft()
