@@ -11,11 +11,18 @@
 from msgspec import Struct
 from msgspec.structs import replace
 
-from regulars.billing.charge import Charge, charge, insure, is_insured, service_price
+from regulars.billing.charge import (
+    Charge,
+    charge,
+    charge_all,
+    insure,
+    is_insured,
+    service_price,
+)
 from regulars.billing.price import estimate, sane
 from regulars.model.catalog import Endpoint
 from regulars.model.errors import GatewayError, UpstreamStatusError
-from regulars.model.generation import Attempt, Generation, Outcome, UsageSource
+from regulars.model.generation import Attempt, Billed, Generation, Outcome, UsageSource
 from regulars.model.money import ReportedCost
 from regulars.model.tokens import Usage
 
@@ -100,6 +107,7 @@ class Exchange:
     __slots__ = (
         "_attempt_at_s",
         "_attempts",
+        "_billed",
         "_endpoint",
         "_reason",
         "_reckoned",
@@ -112,6 +120,7 @@ class Exchange:
     def __init__(self, accepted: Accepted) -> None:
         self.accepted = accepted
         self._attempts: list[Attempt] = []
+        self._billed: list[Billed] = []
         self._endpoint: Endpoint | None = None
         self._reason = ""
         self._attempt_at_s = 0.0
@@ -165,6 +174,20 @@ class Exchange:
             self._status = error.upstream_status
         self._close_attempt(error.code, now_s)
 
+    def pass_over(self, answer: Answer) -> None:
+        """Keep what the failed attempt's upstream counted, before another endpoint is asked.
+
+        The rules are those of a generation that ends so: what came to nothing is free, unless the
+        upstream says that it charged for it.
+        """
+        usage = sane(answer.usage) if answer.usage is not None else None
+        if usage is None:
+            return
+        charged = self._charge(Outcome.FAILED, answer, usage, UsageSource.REPORTED)
+        bill = Billed(answer.upstream_id, usage, charged.cost, charged.source, charged.price)
+        self._billed.append(bill)
+        self._attempts[-1] = replace(self._attempts[-1], billed=bill)
+
     def finish(self, end: End, answer: Answer, now_s: float) -> Generation:
         """End the generation: its one row, priced.
 
@@ -180,7 +203,9 @@ class Exchange:
         if self._reckoned is None:
             self._reckoned = None, None
             self._reckoned = usage, source = self._usage(end, answer)
-            charged = self._charge(end, answer, usage, source)
+            charged = self._charge(end.outcome, answer, usage, source)
+            if self._billed:
+                charged = charge_all(None if usage is None else charged, self._billed)
         usage, source = self._reckoned
         content_at_s = self.content_at_s
         self.ended = True
@@ -227,7 +252,7 @@ class Exchange:
         return estimate(self.accepted.prompt_bytes, answer.content_bytes), UsageSource.ESTIMATED
 
     def _charge(
-        self, end: End, answer: Answer, usage: Usage | None, source: UsageSource | None
+        self, outcome: Outcome, answer: Answer, usage: Usage | None, source: UsageSource | None
     ) -> Charge:
         """Price what was used. Answers that came to nothing are free; what a client cut was not."""
         if usage is None or source is None or self._endpoint is None:
@@ -242,7 +267,7 @@ class Exchange:
             at_us=self.accepted.created_at_us,
             reported=answer.cost,
         )
-        if end.outcome in _ENDED_BY_UPSTREAM and is_insured(usage, answer.finish_reason):
+        if outcome in _ENDED_BY_UPSTREAM and is_insured(usage, answer.finish_reason):
             return insure(charged)
         return charged
 

@@ -32,6 +32,7 @@ from regulars.gateway.quiet import QuietTimer
 from regulars.gateway.routes import EndpointRoute
 from regulars.gateway.sharing import RoutingExchange
 from regulars.gateway.spending import Spending
+from regulars.gateway.upstream_answer import failure, read_all, said
 from regulars.ledger import LedgerWriter, NoLedger
 from regulars.ledger.contents import ContentKeeper, Transcript
 from regulars.model.caller import UNLIMITED, KeyTerms
@@ -45,9 +46,8 @@ from regulars.model.errors import (
     UpstreamError,
 )
 from regulars.model.generation import Generation, Outcome
-from regulars.providers.openai.failure import ERROR_BODY_BYTES_MAX, read_failure
 from regulars.providers.openai.stream import StreamReader
-from regulars.providers.openai.whole import read_whole
+from regulars.providers.openai.whole import read_failed, read_whole
 from regulars.routing.plan import Candidate, Plan, Planner
 from regulars.routing.warmhrw import Choice
 from regulars.upstream.client import Response, Upstream
@@ -238,6 +238,9 @@ class Relay:
         conduct.plan = plan
         while choice := self._planner.next(plan, exchange.tried, now_s):
             conduct.choice = choice
+            if conduct.answer is not NOTHING:  # of an attempt that failed
+                exchange.pass_over(conduct.answer)
+                conduct.answer = NOTHING
             exchange.begin(choice.endpoint, choice.reason, now_s)
             self._writer.started(call.accepted, choice.endpoint)
             try:
@@ -268,21 +271,18 @@ class Relay:
         response = await self._ask(conduct, choice)
         await response.head()
         conduct.exchange.answered(response.status)
-        body = await _read_all(response)
+        body = await read_all(response)
         provider = choice.endpoint.provider.name
         if response.status != 200:
-            raise _failure(provider, response, body)
-        answer = read_whole(provider, body)
+            conduct.answer = said(read_failed(body))
+            raise failure(provider, response, body)
+        try:
+            answer = read_whole(provider, body)
+        except UpstreamError:
+            conduct.answer = said(read_failed(body))
+            raise
         response.close()
-        conduct.answer = Answer(
-            answer.upstream_id,
-            answer.usage,
-            answer.finish_reason,
-            answer.native_finish_reason,
-            answer.content_bytes,
-            answer.cost,
-            answer.service_tier,
-        )
+        conduct.answer = said(answer)
         conduct.exchange.content(time.monotonic())
         if conduct.transcript is not None:
             conduct.transcript.hear_whole(answer.fields["choices"])
@@ -321,7 +321,9 @@ class Relay:
                 client.frames(generation_id, KEEPALIVE)
             exchange.answered(response.status)
             if response.status != 200:
-                raise _failure(choice.endpoint.provider.name, response, await _read_all(response))
+                body = await read_all(response)
+                conduct.answer = said(read_failed(body))
+                raise failure(choice.endpoint.provider.name, response, body)
             while not await response.pump(take) and not reader.done:
                 if reader.error is not None:
                     raise reader.error
@@ -333,7 +335,8 @@ class Relay:
         finally:
             quiet.stop()
             conduct.label = reader.label
-            conduct.answer = _stream_answer(reader)
+            if response.status == 200:
+                conduct.answer = said(reader)
             reader.error = None  # once raised it holds this frame, and this frame the reader
 
     async def _end_stream(self, conduct: _Conduct, reader: StreamReader) -> None:
@@ -344,7 +347,7 @@ class Relay:
             raise reader.error
         if not reader.done and reader.finish_reason is None:
             raise UpstreamClosedError(f"{reader.label.provider} ended its stream in the middle")
-        conduct.answer = _stream_answer(reader)
+        conduct.answer = said(reader)
         conduct.exchange.content(time.monotonic())
         row = await self._settle(conduct, COMPLETED)
         usage = None if row.usage is None else usage_json(row.usage, row.cost)
@@ -447,37 +450,6 @@ def _label(call: Call, choice: Choice) -> Label:
         created=accepted.created_at_us // 1_000_000,
         model=choice.endpoint.model,
         provider=choice.endpoint.provider.name,
-    )
-
-
-async def _read_all(response: Response) -> bytes:
-    """Read the whole body; its size is bounded by the upstream client."""
-    first = await response.read()
-    assert first is not None, "nobody nudges a whole answer"
-    if not first or response.ended:
-        return first
-    pieces = [first]
-    while piece := await response.read():
-        pieces.append(piece)
-    return first if len(pieces) == 1 else b"".join(pieces)
-
-
-def _failure(provider: str, response: Response, body: bytes) -> UpstreamError:
-    retry_after = response.headers.get(b"retry-after")
-    return read_failure(
-        provider, response.status, body[:ERROR_BODY_BYTES_MAX], retry_after=retry_after
-    )
-
-
-def _stream_answer(reader: StreamReader) -> Answer:
-    return Answer(
-        reader.upstream_id,
-        reader.usage,
-        reader.finish_reason,
-        reader.native_finish_reason,
-        reader.content_bytes,
-        reader.cost,
-        reader.service_tier,
     )
 
 
