@@ -53,6 +53,11 @@ class Tidy(Protocol):
         """
         ...
 
+    @property
+    def is_pressed(self) -> bool:
+        """Whether so much is due that rows are to wait for it."""
+        ...
+
 
 @runtime_checkable
 class Correcting(Protocol):

@@ -69,6 +69,11 @@ class SqliteStore:
         """See `stores.base.Tidy`."""
         return self._ledger.tidy(keep_from_us=keep_from_us)
 
+    @property
+    def is_pressed(self) -> bool:
+        """See `stores.base.Tidy`."""
+        return self._ledger.is_pressed
+
     def correct(self, row: Generation) -> None:
         """See `stores.base.Correcting`."""
         self._ledger.correct(row)
