@@ -15,6 +15,7 @@ from typing import Final
 
 from regulars.config.settings import LedgerSettings
 from regulars.exchange.exchange import Accepted
+from regulars.ledger.checkpointer import Checkpointer
 from regulars.ledger.commit import CORRECTIONS, Committer
 from regulars.ledger.contents import ContentKeeper, Transcript
 from regulars.ledger.entry import Entry
@@ -22,7 +23,7 @@ from regulars.ledger.journal import Started
 from regulars.ledger.spool import HasSpoolPath
 from regulars.model.catalog import Endpoint
 from regulars.model.generation import Generation
-from regulars.stores.base import Ledger, StoreError
+from regulars.stores.base import Checkpointing, Ledger, StoreError
 
 RESERVE_ROWS: Final = 10_000
 """Room beyond `queue_rows_max` for requests accepted just before the queue was full."""
@@ -81,6 +82,9 @@ class LedgerWriter:
             open_=self._open,
             contents=contents,
         )
+        self._checkpointer: Checkpointer | None = None
+        if isinstance(ledger, Checkpointing):
+            self._checkpointer = Checkpointer(ledger, lambda: self._committer.committed)
 
     @property
     def waiting(self) -> int:
@@ -121,6 +125,8 @@ class LedgerWriter:
         """Start the thread; rows spooled by an earlier process go in first."""
         self._loop = asyncio.get_running_loop()
         self._committer.start()
+        if self._checkpointer is not None:
+            self._checkpointer.start()
 
     def has_room(self) -> bool:
         """Say whether a new request may be accepted."""
@@ -193,6 +199,8 @@ class LedgerWriter:
         """End the thread after one last try; what the store refuses goes to a spool file."""
         self._committer.wake()
         self._committer.stop(STOP_WAIT_S)
+        if self._checkpointer is not None:
+            self._checkpointer.stop()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

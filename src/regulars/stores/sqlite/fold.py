@@ -35,8 +35,10 @@ PRESSED_ROWS: Final = 32_768
 in the tail, the more of them share a page: at 5 M rows of 100,000 users 4096 touch one page each
 of `by_user` alone, so many a third of one."""
 
-STEP_ROWS: Final = 64
-"""Rows of one step, about a millisecond: rows that come meanwhile wait so long."""
+STEP_S: Final = 0.001
+"""What a step is to take: rows that come meanwhile wait so long."""
+STEP_ROWS: Final = range(8, 65)
+"""Rows of one step: 64 in a millisecond in a small ledger, fewer where each needs pages of its own."""
 
 PRESSED_STEP_ROWS: Final = 512
 """Rows of one step where rows wait anyway."""

@@ -1,6 +1,7 @@
 """Appending generations: rows, dictionary and rollups in one durable transaction."""
 
 import sqlite3
+import time
 from collections.abc import Generator as Yields
 from collections.abc import Sequence
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from regulars.stores.sqlite.fold import (
     PRESSED_ROWS,
     PRESSED_STEP_ROWS,
     STEP_ROWS,
+    STEP_S,
     fold,
     gather,
     unfolded,
@@ -66,6 +68,7 @@ class SqliteLedger:
         self._tail_rows = 0
         self._due_rows = self._folded_rows = 0
         """Of a fold that has begun: how many rows were gathered, how many of them are done."""
+        self._step_rows = STEP_ROWS[-1]
         self._inode = path.stat().st_ino
         self._words = Names("name", ("text",), cache_max=WORDS_CACHED_MAX)
         self._rows_words: dict[Words, WordIds] = {}
@@ -104,7 +107,7 @@ class SqliteLedger:
     def tidy(self, *, keep_from_us: int | None) -> bool:
         """Do one step of what is due: see `stores.base.Tidy`."""
         if self._left:
-            self._fold_some(PRESSED_STEP_ROWS if self.is_pressed else STEP_ROWS)
+            self._fold_step()
             return bool(self._left) or keep_from_us is not None
         if self._tail_rows >= FOLD_ROWS:
             self._gather()
@@ -139,6 +142,16 @@ class SqliteLedger:
             self._abandon()
             raise store_error(exc, self._path) from exc
         self._tail_rows = 0
+
+    def _fold_step(self) -> None:
+        if self.is_pressed:
+            self._fold_some(PRESSED_STEP_ROWS)
+            return
+        began = time.perf_counter()
+        self._fold_some(self._step_rows)
+        fitting = int(self._step_rows * STEP_S / (time.perf_counter() - began))
+        # At most twice as many at once: what made one step short may not last.
+        self._step_rows = min(max(fitting, STEP_ROWS[0]), 2 * self._step_rows, STEP_ROWS[-1])
 
     def _fold_some(self, rows: int) -> None:
         with self._transaction(UNSYNCED) as connection:
