@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from conformance.stores.ledgers import generation
+from fakes.upstream_call import until
 from regulars.config.settings import LedgerSettings
 from regulars.ledger import LedgerWriter
 from regulars.ledger.checkpointer import EVERY_ROWS
@@ -69,8 +70,7 @@ def test_the_writer_has_checkpoints_made_beside_it(tmp_path: Path) -> None:
         writer.start()
         await asyncio.gather(*(writer.settle(row) for row in rows(0, EVERY_ROWS)))
         async with asyncio.timeout(10):
-            while (tmp_path / "ledger.db").stat().st_size == size:
-                await asyncio.sleep(0.02)
+            await until(lambda: (tmp_path / "ledger.db").stat().st_size > size)
         writer.stop()
 
     asyncio.run(work())
