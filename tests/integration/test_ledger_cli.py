@@ -85,6 +85,25 @@ def test_every_difference_is_named(folder: Path, damage: str, named: str) -> Non
     assert named in output
 
 
+def test_what_providers_bill_to_keys_of_our_own_is_compared_too(folder: Path) -> None:
+    store = open_store(f"sqlite:///{folder}/ledger.db")
+    cost = Cost(total=1500, prompt=1000, completion=500, cache_saving=60, byok=1400)
+    store.append([replace(row(n), cost=cost) for n in range(30, 33)])
+    before = list(store.verify())
+    store.close()
+    connection = sqlite3.connect(folder / "ledger.db")
+    connection.execute("UPDATE byok SET nanousd = nanousd + 1")
+    connection.commit()
+    connection.close()
+
+    code, output = run("verify", "--json")
+    (found,) = json.loads(output)["differences"]
+
+    assert before == []
+    assert code == 1
+    assert (found["table"], found["figure"], found["kept"]) == ("byok", "nanousd", 4201)
+
+
 def test_a_folded_ledger_is_compared_by_user_too(folder: Path) -> None:
     store = open_store(f"sqlite:///{folder}/ledger.db")
     store.fold()

@@ -5,6 +5,7 @@ import logging
 
 from regulars.exchange.exchange import Accepted
 from regulars.ledger.contents import Transcript
+from regulars.ledger.writer import LedgerWriter
 from regulars.model.catalog import Endpoint
 from regulars.model.generation import Generation
 
@@ -12,12 +13,17 @@ log = logging.getLogger("regulars.ledger")
 
 
 class NoLedger:
-    """Does nothing at once, in all that the gateway asks of `LedgerWriter`."""
+    """Does nothing at once, in all that the gateway asks of `LedgerWriter`.
+
+    What is kept from before goes on being looked after by `keeper`, a writer without rows: what is
+    too old is deleted, and what earlier processes left in files is brought in.
+    """
 
     waiting = late = spooled = unwritable = commits = committed = 0
     is_store_away = False
 
-    def __init__(self) -> None:
+    def __init__(self, keeper: LedgerWriter) -> None:
+        self._keeper = keeper
         self._settled: asyncio.Future[bool] | None = None
 
     def start(self) -> None:
@@ -28,6 +34,7 @@ class NoLedger:
             "ledger_off reason='[ledger] enabled is false' effect='no request is recorded: "
             "no activity, no cost, no generation to look up'"
         )
+        self._keeper.start()
 
     def has_room(self) -> bool:
         """Say yes: nothing waits."""
@@ -52,4 +59,5 @@ class NoLedger:
         return 0
 
     def stop(self) -> None:
-        """Have nothing to end."""
+        """End the keeper's threads."""
+        self._keeper.stop()
