@@ -10,9 +10,11 @@ from functools import partial
 from pathlib import Path
 
 from bench.reader import percentile
+from bench.steps import TimedStore
 from regulars.config.settings import LedgerSettings
 from regulars.ledger import LedgerWriter
 from regulars.model.generation import Generation
+from regulars.stores.base import Ledger
 from regulars.stores.sqlite import SqliteStore
 
 PACES = (500, 2000, 15_000)
@@ -25,7 +27,10 @@ BATCH_BYTES = 20_000
 
 def waits_ms(store: SqliteStore, rows: Sequence[Generation], rate: int) -> dict[str, float]:
     """Submit rows at a rate, and tell how long they waited; late ticks count from their due time."""
-    waits = asyncio.run(_submit(store, rows, rate))
+    # An older tree, run to compare with, does not know what is timed.
+    timed = TimedStore(store) if hasattr(store, "is_pressed") else None
+    waits = asyncio.run(_submit(timed or store, rows, rate))
+    print("" if timed is None else f"  {timed.report()}")
     return {name: percentile(waits, share) * 1e3 for name, share in (("p50", 0.5), ("p99", 0.99))}
 
 
@@ -41,7 +46,7 @@ def disk_ms(folder: Path) -> dict[str, float]:
     return {name: percentile(waits, share) * 1e3 for name, share in (("p50", 0.5), ("p99", 0.99))}
 
 
-async def _submit(store: SqliteStore, rows: Sequence[Generation], rate: int) -> "array[float]":
+async def _submit(store: Ledger, rows: Sequence[Generation], rate: int) -> "array[float]":
     waits = array("d")
     writer = LedgerWriter(store, LedgerSettings())
     writer.start()

@@ -9,17 +9,15 @@ import subprocess
 import sys
 import threading
 from contextlib import closing
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from bench.errors import BenchError
 from bench.gateway import Installation, install, start_gateway
-from bench.paced import Job
 from bench.report import Bar, Row
 from bench.stage import Stage
+from bench.steady import paced
 from bench.streams import ROOT
-from bench.target import Target
 
 SIZES = {"quick": (20_000, 2_000), "usual": (300_000, 20_000), "long": (5_000_000, 100_000)}
 FILL_LIMIT_S = 3000.0
@@ -96,12 +94,12 @@ def _beside_requests(stage: Stage) -> None:
     management = _management_key(installation)
     ratios: dict[str, list[float]] = {"questions": [], "an export": []}
     notes: dict[str, str] = {}
-    _paced(stage, started.target)
+    paced(stage, started.target, RATE)
     for _ in range(min(stage.options.repeats, 3)):
-        alone = _paced(stage, started.target)
+        alone = paced(stage, started.target, RATE)
         for what, paths in (("questions", QUESTIONS), ("an export", EXPORT)):
             with _Asking(started.target.port, management, paths) as asking:
-                beside = _paced(stage, started.target)
+                beside = paced(stage, started.target, RATE)
             ratios[what].append(beside["p99_ms"] / alone["p99_ms"])
             notes[what] = (
                 f"p99 {alone['p99_ms']:.1f} -> {beside['p99_ms']:.1f} ms at {RATE:g} requests/s, "
@@ -149,24 +147,6 @@ class _Asking:
                 while not self._left.is_set() and (piece := answer.read(65536)):
                     self.bytes += len(piece)
             self.answers += 1
-
-
-def _paced(stage: Stage, target: Target) -> dict[str, Any]:
-    job = Job(target.port, target.key, RATE, stage.options.seconds)
-    command = [sys.executable, "-m", "bench.paced"]
-    environment = {"PYTHONPATH": str(ROOT)}
-    child = stage.children.start(
-        "paced", command, core=stage.cores.other, environment=environment, pipes=True
-    )
-    try:
-        output, _ = child.communicate(
-            json.dumps(asdict(job)).encode() + b"\n", timeout=job.seconds + CALL_LIMIT_S
-        )
-    finally:
-        stage.children.end(child)
-    if child.returncode:
-        raise BenchError(f"paced requests broke: {stage.children.tail('paced')}")
-    return json.loads(output)
 
 
 def _management_key(installation: Installation) -> str:

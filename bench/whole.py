@@ -4,6 +4,7 @@ import statistics
 import subprocess
 import sys
 
+from bench.durable import run_durable
 from bench.gateway import install, start_gateway
 from bench.load import Answers, Shape, run_wrk
 from bench.report import Bar, Row
@@ -62,9 +63,13 @@ def _ledger_off(stage: Stage, gateway: Target, shape: Shape) -> None:
     with_us: list[float] = []
     without_us: list[float] = []
     cost_of_answer_us(stage, off, WARM_UP)
+    rates: list[float] = []
     for _ in range(stage.options.repeats):
-        with_us.append(cost_of_answer_us(stage, gateway, shape)[0])
+        cost_us, answers = cost_of_answer_us(stage, gateway, shape)
+        with_us.append(cost_us)
+        rates.append(answers.requests / answers.seconds)
         without_us.append(cost_of_answer_us(stage, off, shape)[0])
+    run_durable(stage, gateway, off, full_rate=statistics.median(rates))
     stage.children.end(started.child)
     stage.add(Row(what, "us", without_us, note="[ledger] enabled = false"))
     ratios = [on / none for on, none in zip(with_us, without_us, strict=True)]

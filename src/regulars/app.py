@@ -178,7 +178,8 @@ def _build(settings: Settings) -> App:
     recording = settings.ledger.enabled
     # Seeded by the system: which requests are sampled need not be secret.
     contents = ContentKeeper(store, _content_settings(settings), random.Random().random)  # noqa: S311
-    writer = LedgerWriter(store, settings.ledger, contents=contents) if recording else NoLedger()
+    keeper = LedgerWriter(store, settings.ledger, contents=contents)
+    writer = keeper if recording else NoLedger(keeper)
     planner = _planner(settings)
     others = _others(settings, planner, store) if settings.server.workers > 1 else None
     relay = Relay(

@@ -14,6 +14,9 @@ from fakes.running_gateway import PRICE, Answer, RunningGateway, running_gateway
 from regulars.billing.known_prices import known_price
 from regulars.model.generation import CostSource, Generation
 from regulars.model.money import NANO, Cost, Price
+from regulars.model.tokens import Usage
+from regulars.stores.base import Difference
+from regulars.stores.sqlite import open_store
 
 HOUR_US = 3_600_000_000
 COUNTS = {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100}
@@ -242,3 +245,89 @@ def test_a_new_price_never_rewrites_old_rows(tmp_path: Path) -> None:
     assert (kept.cost.total, new.cost.total) == (LISTED.total, 10 * LISTED.total)
     assert kept.price != new.price
     assert kept.price_version != new.price_version
+
+
+BROKEN = {"error": {"message": "overloaded", "code": 500}}
+SAID = {**COUNTS, "cost": 0.0005}
+"""What a provider counted, and says it charged, for an answer that it then failed to give."""
+LATE_ERROR = [{"id": "up-1", "choices": [], "usage": SAID}, {"id": "up-1", **BROKEN}]
+ERROR_BODY = json.dumps({"id": "up-1", "usage": SAID, **BROKEN}).encode()
+
+
+@pytest.mark.parametrize(
+    ("broken", "stream"),
+    [
+        (Script(events=LATE_ERROR), True),
+        (Script(events=[{"id": "up-1", "usage": SAID, **BROKEN}]), True),
+        (Script(status=500, body=ERROR_BODY), True),
+        (Script(status=500, body=ERROR_BODY), False),
+        (Script(body=ERROR_BODY), False),
+    ],
+    ids=["usage, then error", "error with usage", "500, stream", "500", "200"],
+)
+def test_what_a_passed_over_provider_charged_is_part_of_the_cost_everywhere(
+    tmp_path: Path, broken: Script, *, stream: bool
+) -> None:
+    with (
+        ScriptedProvider(default=broken) as failing,
+        ScriptedProvider(default=Script(usage_tokens=COUNTS)) as healthy,
+        running_gateway(tmp_path, [failing, healthy]) as gateway,
+    ):
+        answer = gateway.chat(user="u", stream=stream, provider={"order": ["p0", "p1"]})
+        (row,) = gateway.wait_for_rows(1)
+        shown = shown_everywhere(gateway, answer, row)
+        view = gateway.get(f"/api/v1/generation?id={row.id}").json["data"]
+        page = gateway.get(f"/generations/{row.id}").body.decode()
+        differences = differences_of(gateway)
+
+    billed = row.attempts[0].billed
+    assert billed is not None
+    assert billed.upstream_id == "up-1"
+    assert (billed.usage, billed.cost_source) == (Usage(1000, 100), CostSource.REPORTED)
+    assert billed.cost == Cost(500_000, 441_176, 58_824, 0)
+    assert row.usage == Usage(1000, 100)
+    assert shown == Cost(1_180_000, 1_041_176, 138_824, 0)
+    assert [one["cost"] for one in view["provider_responses"]] == [0.0005, None]
+    assert "Billed before by Provider 0" in page
+    assert differences == []
+
+
+def test_a_passed_over_answer_that_came_to_nothing_is_free(tmp_path: Path) -> None:
+    silent = {**COUNTS, "completion_tokens": 0, "total_tokens": 1000}
+    broken = Script(events=[{"id": "up-1", "choices": [], "usage": silent}, BROKEN])
+    with (
+        ScriptedProvider(default=broken) as failing,
+        ScriptedProvider(default=Script(usage_tokens=COUNTS)) as healthy,
+        running_gateway(tmp_path, [failing, healthy]) as gateway,
+    ):
+        gateway.chat(user="u", stream=True, provider={"order": ["p0", "p1"]})
+        (row,) = gateway.wait_for_rows(1)
+
+    billed = row.attempts[0].billed
+    assert billed is not None
+    assert (billed.usage.prompt_tokens, billed.cost_source) == (1000, CostSource.INSURED)
+    assert row.cost == LISTED
+
+
+def test_what_one_attempt_used_is_not_taken_for_the_next_ones(tmp_path: Path) -> None:
+    counted = Script(events=[{"id": "up-1", "choices": [], "usage": COUNTS}, BROKEN])
+    with (
+        ScriptedProvider(default=counted) as first,
+        ScriptedProvider(default=Script(status=500, body=b"down")) as second,
+        running_gateway(tmp_path, [first, second]) as gateway,
+    ):
+        gateway.chat(user="u", stream=True, provider={"order": ["p0", "p1"]})
+        (row,) = gateway.wait_for_rows(1)
+
+    assert (row.provider, row.upstream_id, row.usage) == ("Provider 1", None, None)
+    assert row.attempts[0].billed is not None
+    assert (row.cost, row.cost_source) == (LISTED, CostSource.COMPUTED)
+
+
+def differences_of(gateway: RunningGateway) -> list[Difference]:
+    """What `regulars ledger verify` finds."""
+    store = open_store(gateway.settings.store.url)
+    try:
+        return list(store.verify())
+    finally:
+        store.close()

@@ -1,11 +1,15 @@
 """`[ledger] enabled = false`: requests are served as ever, nothing is kept, and all places say so."""
 
+import time
 from pathlib import Path
 
+from conformance.stores.ledgers import DAY_US, generation
 from fakes.provider import ScriptedProvider
 from fakes.running_gateway import running_gateway
-from fakes.served_process import config_text, served_process
-from regulars.config.settings import LedgerSettings
+from fakes.served_process import POLL_S, WAIT_S, config_text, served_process
+from regulars.config.settings import ContentSettings, LedgerSettings
+from regulars.stores.contents import Content
+from regulars.stores.sqlite import open_store
 
 OFF = LedgerSettings(enabled=False)
 
@@ -53,6 +57,27 @@ def test_api_and_pages_say_that_nothing_is_recorded(tmp_path: Path) -> None:
     assert activity.headers["x-regulars-ledger"] == "off"
     assert ready.json == {"status": "ready", "ledger": "off"}
     assert b"Nothing is recorded" in page.body
+
+
+def test_without_a_ledger_what_is_too_old_still_goes(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path}/regulars.db")
+    long_ago_us = time.time_ns() // 1000 - 3 * DAY_US
+    old = Content("gen-1", long_ago_us, "default", "ann", "said", False, None, None, False)
+    store.keep_contents([old])
+    store.append([generation(created_at_us=long_ago_us)])
+    ledger = LedgerSettings(enabled=False, keep_days=2)
+    content = ContentSettings(enabled=False, keep_days=2)
+
+    with (
+        ScriptedProvider() as provider,
+        running_gateway(tmp_path, [provider], ledger=ledger, content=content),
+    ):
+        deadline = time.monotonic() + WAIT_S
+        while store.content(old.id) is not None or store.count_rows():
+            assert time.monotonic() < deadline, "nothing was deleted"
+            time.sleep(POLL_S)
+
+    store.close()
 
 
 def test_with_a_ledger_nothing_says_so(tmp_path: Path) -> None:

@@ -6,11 +6,12 @@ import threading
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from typer.testing import CliRunner
 
 from conformance.stores.ledgers import generation
 from regulars.cli.main import app
-from regulars.model.generation import CostSource, Generation, Outcome
+from regulars.model.generation import Attempt, Billed, CostSource, Generation, Outcome
 from regulars.model.money import Cost
 from regulars.model.tokens import Usage
 from regulars.stores.base import StoreError
@@ -84,6 +85,25 @@ def test_every_difference_is_named(folder: Path, damage: str, named: str) -> Non
     assert named in output
 
 
+def test_what_providers_bill_to_keys_of_our_own_is_compared_too(folder: Path) -> None:
+    store = open_store(f"sqlite:///{folder}/ledger.db")
+    cost = Cost(total=1500, prompt=1000, completion=500, cache_saving=60, byok=1400)
+    store.append([replace(row(n), cost=cost) for n in range(30, 33)])
+    before = list(store.verify())
+    store.close()
+    connection = sqlite3.connect(folder / "ledger.db")
+    connection.execute("UPDATE byok SET nanousd = nanousd + 1")
+    connection.commit()
+    connection.close()
+
+    code, output = run("verify", "--json")
+    (found,) = json.loads(output)["differences"]
+
+    assert before == []
+    assert code == 1
+    assert (found["table"], found["figure"], found["kept"]) == ("byok", "nanousd", 4201)
+
+
 def test_a_folded_ledger_is_compared_by_user_too(folder: Path) -> None:
     store = open_store(f"sqlite:///{folder}/ledger.db")
     store.fold()
@@ -112,6 +132,32 @@ def test_an_export_that_agrees_reconciles(folder: Path) -> None:
     code, output = run("reconcile", "--provider-csv", file, "--json")
 
     assert json.loads(output) == {"lines": 30, "mismatches": []}
+    assert code == 0
+
+
+def test_each_provider_is_held_to_its_own_attempt(folder: Path) -> None:
+    failed = Attempt(
+        "b/llama",
+        "b",
+        "cold",
+        500,
+        "provider_unavailable",
+        0.0,
+        1.0,
+        Billed("b-1", Usage(40, 2), Cost(400, 300, 100, 0), CostSource.REPORTED, None),
+    )
+    answered = Attempt("alpha/llama", "alpha", "failover", 200, None, 1.0, 2.0)
+    store = open_store(f"sqlite:///{folder}/ledger.db")
+    cost = Cost(total=1900, prompt=1300, completion=600, cache_saving=60)
+    store.append([replace(row(30), cost=cost, attempts=(failed, answered))])
+    store.close()
+    at_s = row(30).created_at_us / 1_000_000
+    other = f"b-1,{at_s},llama-x,40,2,0.0000004"
+    file = write(folder, *(exported(n) for n in range(31)), other)
+
+    code, output = run("reconcile", "--provider-csv", file, "--json")
+
+    assert json.loads(output) == {"lines": 32, "mismatches": []}
     assert code == 0
 
 

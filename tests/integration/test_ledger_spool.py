@@ -11,7 +11,7 @@ import pytest
 
 from conformance.stores.ledgers import generation
 from regulars.config.settings import LedgerSettings
-from regulars.exchange.exchange import unrecorded
+from regulars.exchange.exchange import withheld
 from regulars.ledger import LedgerWriter
 from regulars.model.errors import UnrecordedError
 from regulars.model.generation import Outcome
@@ -155,13 +155,13 @@ def test_a_bad_row_among_spooled_ones_is_set_apart(
     caplog.set_level(logging.WARNING, "regulars.ledger")
     rows = [generation(n, model="\ud800" if n == 5 else "m") for n in range(40)]
 
-    async def session() -> list[object]:
+    async def session() -> list[bool]:
         writer = LedgerWriter(store, SMALL)
         writer.start()
         with missing(store):
             futures = [writer.submit(row) for row in rows]
             await asyncio.wait_for(until_spooled(writer, 39), 10)
-            results = await asyncio.gather(*futures, return_exceptions=True)
+            results = await asyncio.gather(*futures)
         writer.submit(generation(99))
         await writer.drain(20)
         writer.stop()
@@ -177,7 +177,7 @@ def test_a_correction_goes_through_the_spool_and_a_restart_and_counts_once(
     store: SqliteStore,
 ) -> None:
     late = [generation(n, end_user=f"u{n:03d}") for n in range(10)]
-    refused = unrecorded(late[5], UnrecordedError("late"))
+    refused = withheld(late[5], UnrecordedError("late"))
 
     async def refuse_and_die_with_the_store_away() -> None:
         writer = LedgerWriter(store, SMALL)

@@ -1,12 +1,13 @@
 """What a generation is charged: what the upstream says it cost, else usage x price, or nothing."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from regulars.billing.price import rated, tariff
-from regulars.model.generation import CostSource, UsageSource
+from regulars.model.generation import Billed, CostSource, UsageSource
 from regulars.model.money import Cost, Price, ReportedCost
 from regulars.model.tokens import Usage
 
@@ -49,6 +50,32 @@ def charge(
         return Charge(None, None, None)
     estimated = usage_source is UsageSource.ESTIMATED
     return Charge(listed, CostSource.ESTIMATED if estimated else CostSource.COMPUTED, text)
+
+
+def charge_all(last: Charge | None, before: Sequence[Billed]) -> Charge:
+    """Add to the charge of the last attempt what those before it billed; parts still add up.
+
+    What nobody knows the price of makes the whole unknown: a sum with a hole would look like one
+    without. `last` is None where the last attempt used nothing.
+    """
+    price = None if last is None else last.price
+    costs = [bill.cost for bill in before] + ([] if last is None else [last.cost])
+    known = [cost for cost in costs if cost is not None]
+    if len(known) < len(costs):
+        return Charge(None, None, price)
+    return Charge(add_up(known), before[-1].cost_source if last is None else last.source, price)
+
+
+def add_up(costs: Sequence[Cost]) -> Cost:
+    """Add costs, part by part."""
+    byok = [cost.byok for cost in costs if cost.byok is not None]
+    return Cost(
+        total=sum(cost.total for cost in costs),
+        prompt=sum(cost.prompt for cost in costs),
+        completion=sum(cost.completion for cost in costs),
+        cache_saving=sum(cost.cache_saving for cost in costs),
+        byok=sum(byok) if byok else None,
+    )
 
 
 def insure(charged: Charge) -> Charge:

@@ -11,11 +11,18 @@
 from msgspec import Struct
 from msgspec.structs import replace
 
-from regulars.billing.charge import Charge, charge, insure, is_insured, service_price
+from regulars.billing.charge import (
+    Charge,
+    charge,
+    charge_all,
+    insure,
+    is_insured,
+    service_price,
+)
 from regulars.billing.price import estimate, sane
 from regulars.model.catalog import Endpoint
-from regulars.model.errors import GatewayError, UnrecordedError, UpstreamStatusError
-from regulars.model.generation import Attempt, Generation, Outcome, UsageSource
+from regulars.model.errors import GatewayError, UpstreamStatusError
+from regulars.model.generation import Attempt, Billed, Generation, Outcome, UsageSource
 from regulars.model.money import ReportedCost
 from regulars.model.tokens import Usage
 
@@ -86,8 +93,8 @@ def refused(error: GatewayError) -> End:
     return End(Outcome.REFUSED, error.status, error.code)
 
 
-def unrecorded(row: Generation, error: UnrecordedError) -> Generation:
-    """Return the row of an answer that was complete, and withheld since its row was late.
+def withheld(row: Generation, error: GatewayError) -> Generation:
+    """Return the row of an answer whose client got an error in its place, at the last moment.
 
     What it cost stays: the upstream has charged it.
     """
@@ -100,9 +107,10 @@ class Exchange:
     __slots__ = (
         "_attempt_at_s",
         "_attempts",
+        "_billed",
         "_endpoint",
-        "_pricing",
         "_reason",
+        "_reckoned",
         "_status",
         "accepted",
         "content_at_s",
@@ -112,11 +120,12 @@ class Exchange:
     def __init__(self, accepted: Accepted) -> None:
         self.accepted = accepted
         self._attempts: list[Attempt] = []
+        self._billed: list[Billed] = []
         self._endpoint: Endpoint | None = None
         self._reason = ""
         self._attempt_at_s = 0.0
         self._status: int | None = None
-        self._pricing = False
+        self._reckoned: tuple[Usage | None, UsageSource | None] | None = None
         self.content_at_s: float | None = None
         """When the first content went to the client; None until then."""
         self.ended = False
@@ -165,22 +174,39 @@ class Exchange:
             self._status = error.upstream_status
         self._close_attempt(error.code, now_s)
 
+    def pass_over(self, answer: Answer) -> None:
+        """Keep what the failed attempt's upstream counted, before another endpoint is asked.
+
+        The rules are those of a generation that ends so: what came to nothing is free, unless the
+        upstream says that it charged for it.
+        """
+        usage = sane(answer.usage) if answer.usage is not None else None
+        if usage is None:
+            return
+        charged = self._charge(Outcome.FAILED, answer, usage, UsageSource.REPORTED)
+        bill = Billed(answer.upstream_id, usage, charged.cost, charged.source, charged.price)
+        self._billed.append(bill)
+        self._attempts[-1] = replace(self._attempts[-1], billed=bill)
+
     def finish(self, end: End, answer: Answer, now_s: float) -> Generation:
         """End the generation: its one row, priced.
 
         An upstream that was asked and never said what it counted is estimated from bytes, as
-        far as there was an answer at all. Should pricing raise, a mistake of ours, the generation
-        has not ended: called again, `finish` makes its row without a cost.
+        far as there was an answer at all. Should counting or pricing raise, a mistake of ours, the
+        generation has not ended: called again, `finish` makes its row of what was found by then.
         """
         assert not self.ended, f"generation {self.accepted.id} has already ended"
         if self._endpoint is not None and not self._attempt_closed():
             self._close_attempt(end.error, now_s)
-        usage, source = self._usage(end, answer)
         accepted, endpoint = self.accepted, self._endpoint
         charged = UNCHARGED
-        if not self._pricing:
-            self._pricing = True
-            charged = self._charge(end, answer, usage, source)
+        if self._reckoned is None:
+            self._reckoned = None, None
+            self._reckoned = usage, source = self._usage(end, answer)
+            charged = self._charge(end.outcome, answer, usage, source)
+            if self._billed:
+                charged = charge_all(None if usage is None else charged, self._billed)
+        usage, source = self._reckoned
         content_at_s = self.content_at_s
         self.ended = True
         return Generation(
@@ -226,7 +252,7 @@ class Exchange:
         return estimate(self.accepted.prompt_bytes, answer.content_bytes), UsageSource.ESTIMATED
 
     def _charge(
-        self, end: End, answer: Answer, usage: Usage | None, source: UsageSource | None
+        self, outcome: Outcome, answer: Answer, usage: Usage | None, source: UsageSource | None
     ) -> Charge:
         """Price what was used. Answers that came to nothing are free; what a client cut was not."""
         if usage is None or source is None or self._endpoint is None:
@@ -241,7 +267,7 @@ class Exchange:
             at_us=self.accepted.created_at_us,
             reported=answer.cost,
         )
-        if end.outcome in _ENDED_BY_UPSTREAM and is_insured(usage, answer.finish_reason):
+        if outcome in _ENDED_BY_UPSTREAM and is_insured(usage, answer.finish_reason):
             return insure(charged)
         return charged
 

@@ -24,7 +24,7 @@ from regulars.exchange.exchange import (
     Exchange,
     failed,
     refused,
-    unrecorded,
+    withheld,
 )
 from regulars.gateway.client import Client, ClientGoneError
 from regulars.gateway.metadata import openrouter_metadata
@@ -33,6 +33,7 @@ from regulars.gateway.quiet import QuietTimer
 from regulars.gateway.routes import EndpointRoute
 from regulars.gateway.sharing import RoutingExchange
 from regulars.gateway.spending import Spending
+from regulars.gateway.upstream_answer import failure, read_all, said
 from regulars.ledger import LedgerWriter, NoLedger
 from regulars.ledger.contents import ContentKeeper, Transcript
 from regulars.model.caller import UNLIMITED, KeyTerms
@@ -46,9 +47,8 @@ from regulars.model.errors import (
     UpstreamError,
 )
 from regulars.model.generation import Generation, Outcome
-from regulars.providers.openai.failure import ERROR_BODY_BYTES_MAX, read_failure
 from regulars.providers.openai.stream import StreamReader
-from regulars.providers.openai.whole import read_whole
+from regulars.providers.openai.whole import read_failed, read_whole
 from regulars.routing.plan import Candidate, Plan, Planner
 from regulars.routing.warmhrw import Choice
 from regulars.upstream.client import Response, Upstream
@@ -170,18 +170,21 @@ class Relay:
         conduct = _Conduct(call, client, Exchange(call.accepted))
         client.on_gone(lambda: _cancel(conduct))
         try:
-            await self._serve(conduct)
-        except ClientGoneError:
-            await self._settle(conduct, CANCELLED)
-        except GatewayError as error:
-            end = failed(error) if conduct.exchange.tried else refused(error)
-            await self._close(conduct, end, error)
-        except asyncio.CancelledError:
-            # Only the end of a drain cancels us. The client is told, as far as there is time.
-            error = UnavailableError("the gateway is stopping; send the request again")
-            await self._close(conduct, INTERRUPTED, error)
+            try:
+                await self._serve(conduct)
+            except ClientGoneError:
+                await self._settle(conduct, CANCELLED)
+            except GatewayError as error:
+                end = failed(error) if conduct.exchange.tried else refused(error)
+                await self._close(conduct, end, error)
+            except asyncio.CancelledError:
+                # Only the end of a drain cancels us. The client is told, as far as there is time.
+                error = UnavailableError("the gateway is stopping; send the request again")
+                await self._close(conduct, INTERRUPTED, error)
+        except GatewayError:
+            raise
         except Exception:
-            # The top of the request's task: even a mistake of ours leaves its row.
+            # The top of the request's task: even a mistake of ours, settling included, leaves a row.
             log.exception("relay_mistake generation_id=%s", call.accepted.id)
             error = InternalError("the gateway made a mistake; its log tells more by this id")
             await self._close(conduct, failed(error), error)
@@ -204,6 +207,10 @@ class Relay:
         """Settle what went wrong and tell the client, in the form that is still open."""
         if not conduct.exchange.ended:
             await self._settle(conduct, end)
+        elif conduct.row is not None and isinstance(error, InternalError):
+            # Its row is queued, or kept: it is to say what the client got.
+            conduct.row = withheld(conduct.row, error)
+            self._writer.correct(conduct.row)
         if conduct.call.wants_metadata and conduct.row is not None and error.status != 500:
             error.routing = _metadata(conduct, conduct.row)
         if conduct.client.started:
@@ -232,6 +239,9 @@ class Relay:
         conduct.plan = plan
         while choice := self._planner.next(plan, exchange.tried, now_s):
             conduct.choice = choice
+            if conduct.answer is not NOTHING:  # of an attempt that failed
+                exchange.pass_over(conduct.answer)
+                conduct.answer = NOTHING
             exchange.begin(choice.endpoint, choice.reason, now_s)
             self._writer.started(call.accepted, choice.endpoint)
             try:
@@ -262,21 +272,18 @@ class Relay:
         response = await self._ask(conduct, choice)
         await response.head()
         conduct.exchange.answered(response.status)
-        body = await _read_all(response)
+        body = await read_all(response)
         provider = choice.endpoint.provider.name
         if response.status != 200:
-            raise _failure(provider, response, body)
-        answer = read_whole(provider, body)
+            conduct.answer = said(read_failed(body))
+            raise failure(provider, response, body)
+        try:
+            answer = read_whole(provider, body)
+        except UpstreamError:
+            conduct.answer = said(read_failed(body))
+            raise
         response.close()
-        conduct.answer = Answer(
-            answer.upstream_id,
-            answer.usage,
-            answer.finish_reason,
-            answer.native_finish_reason,
-            answer.content_bytes,
-            answer.cost,
-            answer.service_tier,
-        )
+        conduct.answer = said(answer)
         conduct.exchange.content(time.monotonic())
         if conduct.transcript is not None:
             conduct.transcript.hear_whole(answer.fields["choices"])
@@ -304,7 +311,9 @@ class Relay:
                 client.frames(generation_id, KEEPALIVE)
             exchange.answered(response.status)
             if response.status != 200:
-                raise _failure(choice.endpoint.provider.name, response, await _read_all(response))
+                body = await read_all(response)
+                conduct.answer = said(read_failed(body))
+                raise failure(choice.endpoint.provider.name, response, body)
             while not await response.pump(passage) and not reader.done:
                 if reader.error is not None:
                     raise reader.error
@@ -316,7 +325,8 @@ class Relay:
         finally:
             quiet.stop()
             conduct.label = reader.label
-            conduct.answer = _stream_answer(reader)
+            if response.status == 200:
+                conduct.answer = said(reader)
             reader.error = None  # once raised it holds this frame, and this frame the reader
 
     async def _end_stream(self, conduct: _Conduct, reader: StreamReader) -> None:
@@ -327,7 +337,7 @@ class Relay:
             raise reader.error
         if not reader.done and reader.finish_reason is None:
             raise UpstreamClosedError(f"{reader.label.provider} ended its stream in the middle")
-        conduct.answer = _stream_answer(reader)
+        conduct.answer = said(reader)
         conduct.exchange.content(time.monotonic())
         row = await self._settle(conduct, COMPLETED)
         usage = None if row.usage is None else usage_json(row.usage, row.cost)
@@ -371,9 +381,12 @@ class Relay:
 
     async def _settle(self, conduct: _Conduct, end: End) -> Generation:
         """Make the row and wait, within the configured bound, until it is durable."""
-        row = self._finish(conduct, end)
-        durable = await self._writer.settle(row)
-        conduct.row = row
+        now_s = time.monotonic()
+        row = conduct.row = conduct.exchange.finish(end, conduct.answer, now_s)
+        # Queued before anything else is done with it: whatever fails below, the row is kept.
+        settled = self._writer.settle(row)
+        self._learn(conduct, end, row, now_s)
+        durable = await settled
         if conduct.call.terms.limit_nanousd is not None:
             self._spending.record(row)
         if conduct.transcript is not None:
@@ -384,24 +397,23 @@ class Relay:
                 "the answer could not be recorded in time, and [ledger] when_late is refuse",
                 retry_after_s=5.0,
             )
-            conduct.row = unrecorded(row, error)
+            conduct.row = withheld(row, error)
             self._writer.correct(conduct.row)
             raise error
         return row
 
-    def _finish(self, conduct: _Conduct, end: End) -> Generation:
-        now_s = time.monotonic()
-        row = conduct.exchange.finish(end, conduct.answer, now_s)
+    def _learn(self, conduct: _Conduct, end: End, row: Generation, now_s: float) -> None:
+        """Tell the router how the last attempt ended."""
         choice = conduct.choice
-        if choice is not None:
-            if end is COMPLETED and row.usage is not None:
-                ttft_s, spent_s = conduct.exchange.pace(now_s)
-                self._planner.answered(choice, row.usage, now_s, ttft_s=ttft_s, spent_s=spent_s)
-                if self._others is not None and choice.reason != "warm-session":
-                    self._others.changed()
-            elif end is CANCELLED or end is INTERRUPTED or end.outcome is Outcome.REFUSED:
-                self._planner.left(choice, now_s)
-        return row
+        if choice is None:
+            return
+        if end is COMPLETED and row.usage is not None:
+            ttft_s, spent_s = conduct.exchange.pace(now_s)
+            self._planner.answered(choice, row.usage, now_s, ttft_s=ttft_s, spent_s=spent_s)
+            if self._others is not None and choice.reason != "warm-session":
+                self._others.changed()
+        elif end is CANCELLED or end is INTERRUPTED or end.outcome is Outcome.REFUSED:
+            self._planner.left(choice, now_s)
 
 
 def _cancel(conduct: _Conduct) -> None:
@@ -428,37 +440,6 @@ def _label(call: Call, choice: Choice) -> Label:
         created=accepted.created_at_us // 1_000_000,
         model=choice.endpoint.model,
         provider=choice.endpoint.provider.name,
-    )
-
-
-async def _read_all(response: Response) -> bytes:
-    """Read the whole body; its size is bounded by the upstream client."""
-    first = await response.read()
-    assert first is not None, "nobody nudges a whole answer"
-    if not first or response.ended:
-        return first
-    pieces = [first]
-    while piece := await response.read():
-        pieces.append(piece)
-    return first if len(pieces) == 1 else b"".join(pieces)
-
-
-def _failure(provider: str, response: Response, body: bytes) -> UpstreamError:
-    retry_after = response.headers.get(b"retry-after")
-    return read_failure(
-        provider, response.status, body[:ERROR_BODY_BYTES_MAX], retry_after=retry_after
-    )
-
-
-def _stream_answer(reader: StreamReader) -> Answer:
-    return Answer(
-        reader.upstream_id,
-        reader.usage,
-        reader.finish_reason,
-        reader.native_finish_reason,
-        reader.content_bytes,
-        reader.cost,
-        reader.service_tier,
     )
 
 

@@ -71,6 +71,8 @@ _ATTEMPT: Final = fields(
         "is_byok": FLAG,
         "reason": TEXT,
         "error": MAYBE_TEXT,
+        "upstream_id": MAYBE_TEXT,
+        "cost": MAYBE_NUMBER,
     }
 )
 _COST_DETAILS: Final = fields(

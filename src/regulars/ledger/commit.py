@@ -14,7 +14,7 @@ from regulars.ledger.contents import ContentKeeper
 from regulars.ledger.entry import Entry
 from regulars.ledger.journal import Journal, Orphan, Started, is_supported, orphans
 from regulars.ledger.spool import finish_spool, read_spool, spool_files, write_spool
-from regulars.model.errors import UnrecordedError
+from regulars.model.errors import InternalError, UnrecordedError
 from regulars.model.generation import Generation
 from regulars.stores.base import Correcting, Ledger, RowError, StoreError, Tidy
 
@@ -28,15 +28,19 @@ moment's pause lets more join, since a lone row costs several times the CPU of o
 An idle gateway, or one client asking in turn, never pauses."""
 
 TIDY_EVERY_S: Final = 0.01
-"""Between two steps of tidying up: batches, also those of other processes, go in between. A step
-folds 256 rows: with twice the pause 12,800 rows a second were folded, and faster ones stood still
-whenever the tail was full."""
+"""Between two steps of tidying up: batches, also those of other processes, go in between."""
+
+TIDY_PATIENCE_S: Final = 0.5
+"""So long tidying up lets rows go first that wait, unless the store is pressed."""
 
 TIDY_IDLE_S: Final = 30.0
 """How often an idle writer looks whether something is due."""
 
 SPOOL_AT: Final = 2
 """The store is away and this part of the queue is taken, a half: its rows go into a file."""
+
+CORRECTIONS: Final = frozenset({UnrecordedError.code, InternalError.code})
+"""Errors of rows that may come a second time: what the client got is known after the row is queued."""
 
 IDS_LOGGED_MAX: Final = 100
 DAY_US: Final = 86_400_000_000
@@ -64,6 +68,7 @@ class Committer:
         contents: ContentKeeper | None = None,
     ) -> None:
         self._ledger = ledger
+        self._tidying = ledger if isinstance(ledger, Tidy) else None
         self._settings = settings
         self._contents = contents
         self._queue = queue
@@ -139,7 +144,8 @@ class Committer:
                 pass  # nothing came: time to tidy up
             else:
                 self._rung = False
-        if time.monotonic() >= self._tidy_at_s:
+        now = time.monotonic()
+        if now >= self._tidy_at_s and self._may_tidy(now):
             self._tidy()
 
     def _store_queued(self) -> None:
@@ -187,7 +193,7 @@ class Committer:
     def _correct(self, rows: Sequence[Generation]) -> None:
         """Correct those that came after their own first version, which `append` had kept."""
         for row in rows:
-            if row.error == UnrecordedError.code and isinstance(self._ledger, Correcting):
+            if row.error in CORRECTIONS and isinstance(self._ledger, Correcting):
                 self._ledger.correct(row)
 
     def _isolate(self, entries: Sequence[Entry], error: Exception) -> None:
@@ -239,16 +245,22 @@ class Committer:
 
     # --- tidying up
 
+    def _may_tidy(self, now_s: float) -> bool:
+        """Say whether nothing waits that would have to wait for it, or it can wait no longer."""
+        if not self._queue or now_s >= self._tidy_at_s + TIDY_PATIENCE_S:
+            return True
+        return self._tidying is not None and self._tidying.is_pressed
+
     def _tidy(self) -> None:
         """Let the store do one step of what is due."""
         self._tidied_s = time.monotonic()
         self._tidy_at_s = self._tidied_s + TIDY_IDLE_S
-        ledger, keep_days = self._ledger, self._settings.keep_days
+        keep_days = self._settings.keep_days
         if self._stopping.is_set():
             return
         oldest_us = None if keep_days is None else time.time_ns() // 1000 - keep_days * DAY_US
         try:
-            more = isinstance(ledger, Tidy) and ledger.tidy(keep_from_us=oldest_us)
+            more = self._tidying is not None and self._tidying.tidy(keep_from_us=oldest_us)
             more = (self._contents is not None and self._contents.tidy()) or more
         except StoreError as exc:
             logger.warning("ledger_tidy_failed reason=%r", str(exc))

@@ -14,11 +14,14 @@ The export is CSV with a header. Columns, others are passed over:
 import csv
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+from itertools import chain
 from typing import Final, Literal
+
+from msgspec.structs import replace
 
 from regulars.model.generation import Generation
 from regulars.model.money import NANO, usd_text
@@ -97,7 +100,7 @@ def reconcile(
     by_time = _Times(one for one in export if not one.id)
     matched: set[int] = set()
     found: list[Mismatch] = []
-    for row in rows:
+    for row in chain.from_iterable(map(_bills, rows)):
         there = by_id.get(row.upstream_id or "") or by_id.get(row.id)
         if there is None or there.line in matched:
             there = by_time.take(row, within_us)
@@ -112,6 +115,24 @@ def reconcile(
         if one.line not in matched
     ]
     return found
+
+
+def _bills(row: Generation) -> Iterator[Generation]:
+    """Take a row apart: the last attempt's bill, and each that a passed-over attempt made.
+
+    Every provider's export has only its own.
+    """
+    before = [attempt.billed for attempt in row.attempts if attempt.billed is not None]
+    if not before:
+        yield row
+        return
+    cost = row.cost
+    if cost is not None:
+        cost = replace(cost, total=cost.total - sum(one.total for one in row.billed_before))
+    yield replace(row, cost=cost, attempts=())
+    for bill in before:
+        upstream_id, usage = bill.upstream_id, bill.usage
+        yield replace(row, upstream_id=upstream_id, usage=usage, cost=bill.cost, attempts=())
 
 
 class _Times:

@@ -15,15 +15,15 @@ from typing import Final
 
 from regulars.config.settings import LedgerSettings
 from regulars.exchange.exchange import Accepted
-from regulars.ledger.commit import Committer
+from regulars.ledger.checkpointer import Checkpointer
+from regulars.ledger.commit import CORRECTIONS, Committer
 from regulars.ledger.contents import ContentKeeper, Transcript
 from regulars.ledger.entry import Entry
 from regulars.ledger.journal import Started
 from regulars.ledger.spool import HasSpoolPath
 from regulars.model.catalog import Endpoint
-from regulars.model.errors import UnrecordedError
 from regulars.model.generation import Generation
-from regulars.stores.base import Ledger, RowError, StoreError
+from regulars.stores.base import Checkpointing, Ledger, StoreError
 
 RESERVE_ROWS: Final = 10_000
 """Room beyond `queue_rows_max` for requests accepted just before the queue was full."""
@@ -82,6 +82,9 @@ class LedgerWriter:
             open_=self._open,
             contents=contents,
         )
+        self._checkpointer: Checkpointer | None = None
+        if isinstance(ledger, Checkpointing):
+            self._checkpointer = Checkpointer(ledger, lambda: self._committer.committed)
 
     @property
     def waiting(self) -> int:
@@ -122,6 +125,8 @@ class LedgerWriter:
         """Start the thread; rows spooled by an earlier process go in first."""
         self._loop = asyncio.get_running_loop()
         self._committer.start()
+        if self._checkpointer is not None:
+            self._checkpointer.start()
 
     def has_room(self) -> bool:
         """Say whether a new request may be accepted."""
@@ -141,7 +146,7 @@ class LedgerWriter:
             self._running().call_later(NOTE_EVERY_S, self._note)
 
     def submit(self, row: Generation) -> asyncio.Future[bool]:
-        """Queue a row; the future gives True when it is durable, or fails if it can never be.
+        """Queue a row; the future gives True when it is durable, False if it can never be.
 
         Raises:
             LedgerFullError: the queue is full beyond its reserve.
@@ -153,17 +158,17 @@ class LedgerWriter:
     def correct(self, row: Generation) -> None:
         """Queue what is to be said in place of a row that is queued or kept; never waits.
 
-        Of outcome, status and error only, and only with the error `unrecorded`: that is how a
+        Of outcome, status and error only, and only with an error of CORRECTIONS: that is how a
         row in a spool file is known as one.
         """
-        assert row.error == UnrecordedError.code, "a row that is to be corrected says so"
+        assert row.error in CORRECTIONS, "a row that is to be corrected says so"
         try:
             self.submit(row)
         except LedgerFullError:
             logger.exception("ledger_correction_dropped id=%s", row.id)
 
-    async def settle(self, row: Generation) -> bool:
-        """Queue a row and wait up to `commit_wait_s`: True once durable, False if not in time.
+    def settle(self, row: Generation) -> asyncio.Future[bool]:
+        """Queue a row; the future gives True once it is durable, False after `commit_wait_s`.
 
         A row that is late stays queued. One timer serves all who wait.
 
@@ -175,10 +180,7 @@ class LedgerWriter:
         self._deadlines.append(self._put(row, future))
         if self._timer is None:
             self._timer = loop.call_later(self._settings.commit_wait_s, self._expire)
-        try:
-            return await future
-        except (RowError, StoreError):
-            return False  # the thread has logged it by its id
+        return future
 
     def keep_content(self, row: Generation, transcript: Transcript, *, durable: bool) -> None:
         """Have what was said in a generation kept, or dropped; never waits."""
@@ -197,6 +199,8 @@ class LedgerWriter:
         """End the thread after one last try; what the store refuses goes to a spool file."""
         self._committer.wake()
         self._committer.stop(STOP_WAIT_S)
+        if self._checkpointer is not None:
+            self._checkpointer.stop()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -247,11 +251,7 @@ class LedgerWriter:
             open_.pop(row.id, None)
             if future.done():
                 continue
-            if error is None:
-                future.set_result(True)
-            else:
-                future.set_exception(error)
-                future.exception()  # logged already: nobody needs to hear that nobody asked
+            future.set_result(error is None)  # the thread has logged an error by the row's id
         deadlines = self._deadlines
         while deadlines and _is_answered(deadlines[0]):
             deadlines.popleft()

@@ -42,6 +42,19 @@ class CostSource(StrEnum):
     """Free: the answer came to nothing."""
 
 
+class Billed(Struct, frozen=True, gc=False):
+    """What an upstream counted, and so perhaps charged, for an attempt that was passed over.
+
+    `cost` is None where no price is known. Another endpoint served the request after all.
+    """
+
+    upstream_id: str | None
+    usage: Usage
+    cost: Cost | None
+    cost_source: CostSource | None
+    price: str | None
+
+
 class Attempt(Struct, frozen=True, gc=False):
     """One call of one endpoint inside a generation.
 
@@ -56,6 +69,8 @@ class Attempt(Struct, frozen=True, gc=False):
     error: str | None
     started_ms: float
     duration_ms: float
+    billed: Billed | None = None
+    """Of an attempt before the last; what the last one used is the generation's own."""
 
 
 class Generation(Struct, frozen=True, kw_only=True, gc=False):
@@ -63,7 +78,8 @@ class Generation(Struct, frozen=True, kw_only=True, gc=False):
 
     `created_at_us` is when the request was accepted, in microseconds since 1970 (UTC).
     `provider`, `endpoint` and `upstream_model` name the last endpoint tried, None when none
-    was. `cost` is None when no price is known or nothing was used. `price` is the price in force
+    was. `usage` is what the last attempt used. `cost` is all the money spent: the last attempt's
+    and what passed-over ones billed; None when a price of it is not known or nothing was used. `price` is the price in force
     for this request, in words (`billing.price`), so that a row explains its cost by itself
     whatever the price is later. `service_tier` is the tier that served. `ttft_ms` counts from
     acceptance to the first content handed to the client, `duration_ms` to the end.
@@ -98,6 +114,14 @@ class Generation(Struct, frozen=True, kw_only=True, gc=False):
     referer: str | None = None
     user_agent: str | None = None
     attempts: tuple[Attempt, ...] = ()
+
+    @property
+    def billed_before(self) -> tuple[Cost, ...]:
+        """What passed-over attempts cost, as far as it is known: parts of `cost`."""
+        if len(self.attempts) < 2:
+            return ()
+        bills = [attempt.billed for attempt in self.attempts]
+        return tuple(bill.cost for bill in bills if bill is not None and bill.cost is not None)
 
     @property
     def price_status(self) -> str:

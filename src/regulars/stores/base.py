@@ -53,6 +53,26 @@ class Tidy(Protocol):
         """
         ...
 
+    @property
+    def is_pressed(self) -> bool:
+        """Whether so much is due that rows are to wait for it."""
+        ...
+
+
+@runtime_checkable
+class Checkpointing(Protocol):
+    """A store that keeps a log beside its file, which is to stay short."""
+
+    def checkpoint(self) -> None:
+        """Move what is in the log into the file, as far as nobody is in the way; holds up no writer.
+
+        By one thread, which need not be the one that writes.
+
+        Raises:
+            StoreError: nothing is lost; the log goes on growing.
+        """
+        ...
+
 
 @runtime_checkable
 class Correcting(Protocol):

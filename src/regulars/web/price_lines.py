@@ -32,6 +32,13 @@ def price_lines(generation: Generation) -> tuple[PriceLine, ...]:
         return ()
     price = read_price_text(generation.price)
     lines = [line for line in _lines(usage, price) if line.nanousd or line.tokens]
+    lines += [
+        PriceLine(
+            f"Billed before by {attempt.provider}", "other", 0, None, attempt.billed.cost.total
+        )
+        for attempt in generation.attempts
+        if attempt.billed is not None and attempt.billed.cost is not None
+    ]
     rest = cost.total - sum(line.nanousd for line in lines)
     if abs(rest) > len(lines):
         return ()

@@ -62,6 +62,10 @@ def generation_view(row: Generation) -> Json:
                 "is_byok": False,
                 "reason": attempt.reason,
                 "error": attempt.error,
+                "upstream_id": None if attempt.billed is None else attempt.billed.upstream_id,
+                "cost": None
+                if attempt.billed is None or attempt.billed.cost is None
+                else usd(attempt.billed.cost.total),
             }
             for attempt in row.attempts
         ],

@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from regulars.model.generation import Attempt, CostSource, Generation, Outcome, UsageSource
+from regulars.model.generation import Attempt, Billed, CostSource, Generation, Outcome, UsageSource
 from regulars.model.money import Cost
 from regulars.model.tokens import Usage
 from regulars.stores.base import Filter, Sums
@@ -58,7 +58,16 @@ FULL = generation(
     referer="https://shop.example/",
     user_agent="curl/8 ü \u0000 é",
     attempts=(
-        Attempt("beta/llama", "beta", "warm", 503, "provider_unavailable", 0.5, 2.0),
+        Attempt(
+            "beta/llama",
+            "beta",
+            "warm",
+            503,
+            "provider_unavailable",
+            0.5,
+            2.0,
+            Billed("x-8", Usage(9, 1), Cost(90, 80, 10, 0), CostSource.REPORTED, "prompt 1"),
+        ),
         Attempt("alpha/llama", "alpha", "next", None, None, 2.5, 9.75),
     ),
 )

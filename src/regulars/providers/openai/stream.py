@@ -242,19 +242,21 @@ class StreamReader:
                 )
             )
             return b""
-        if error is not None:
-            self._fail(read_stream_failure(self._label.provider, error))
-            return b""
         if "service_tier" in fields:  # the last one counts: the first may say `auto`
             self.service_tier = read_service_tier(fields["service_tier"]) or self.service_tier
         reported = fields.pop("usage", _NULL)
         usage = read_usage(reported)
         if usage is not None:
             self.usage = usage
+            if self.upstream_id is None and isinstance(upstream_id, str):
+                self.upstream_id = upstream_id or None
             self.cost = read_cost(reported) or self.cost
             self.service_tier = self.service_tier or read_usage_tier(reported)
-            if not choices:
-                return b""
+        if error is not None:
+            self._fail(read_stream_failure(self._label.provider, error))
+            return b""
+        if usage is not None and not choices:
+            return b""
         self._note(choices, upstream_id, len(data) + FRAMING_BYTES)
         self._learn(data, fields, _only_text(choices))
         return self._render(fields, choices)

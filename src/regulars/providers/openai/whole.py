@@ -50,6 +50,9 @@ class WholeAnswer(Struct, frozen=True):
         return msgspec.json.encode(fields)
 
 
+_SILENT: Final = WholeAnswer({}, None, None, None, None, 0, None, None)
+
+
 def read_whole(provider: str, body: bytes) -> WholeAnswer:
     """Read a whole answer.
 
@@ -80,6 +83,26 @@ def read_whole(provider: str, body: bytes) -> WholeAnswer:
         cost=None if usage is None else read_cost(usage),
         service_tier=read_service_tier(fields.get("service_tier"))
         or (None if usage is None else read_usage_tier(usage)),
+    )
+
+
+def read_failed(body: bytes) -> WholeAnswer:
+    """Read what an answer that is an error, or none at all, says was used; nothing where it is silent."""
+    try:
+        fields = _FIELDS.decode(body)
+        upstream_id = _ANY.decode(fields.get("id", _NULL))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _SILENT
+    usage = fields.get("usage", _NULL)
+    return WholeAnswer(
+        fields={},
+        upstream_id=upstream_id if isinstance(upstream_id, str) else None,
+        usage=read_usage(usage),
+        finish_reason=None,
+        native_finish_reason=None,
+        content_bytes=0,
+        cost=read_cost(usage),
+        service_tier=read_service_tier(fields.get("service_tier")) or read_usage_tier(usage),
     )
 
 

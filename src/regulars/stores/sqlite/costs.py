@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from regulars.billing.charge import add_up
 from regulars.billing.price import Tariff, UsageError, rated, read_price_text, tariff
 from regulars.model.generation import CostSource
 from regulars.model.money import Cost
@@ -51,6 +52,9 @@ def recomputed(connection: sqlite3.Connection) -> Iterator[Difference]:
         where = text_id(row, kept_id)
         try:
             cost = rated(_usage(counts, detail), price_of(detail.price))
+            bills = [bill.cost for bill in detail.billed.values() if bill.cost is not None]
+            if bills:
+                cost = add_up([cost, *bills])
         except (UsageError, ValueError, TypeError) as exc:
             yield Difference("generation", where, "price or tokens", str(exc), None)
             continue

@@ -3,18 +3,18 @@
 A batch of a dozen rows would touch some forty pages, one for each row's user in each tree. A few
 thousand rows in the order of their users touch far fewer each, and may be taken in short steps
 that hold up no writer, as long as the order is kept: neighbours share pages. Each step is one
-transaction, so a row is folded or in the tail, never both, whatever dies when.
+transaction, so a row is folded or in the tail, never both, whatever dies when. The order lies in
+a temporary table of the connection: fetching it row by row would hand over the interpreter's
+lock as often.
 """
 
 # ruff: noqa: S608 - only our own table and column names are written into SQL; values are bound
 
 import sqlite3
-from collections.abc import Sequence
 from typing import Final
 
-from regulars.stores.sqlite.chunks import cut
 from regulars.stores.sqlite.names import NOBODY_ID
-from regulars.stores.sqlite.places import PLACE_BITS
+from regulars.stores.sqlite.places import PLACE_BITS, ROW_MAX
 from regulars.stores.sqlite.rollups import (
     BLOCK_DAYS,
     DAY_US,
@@ -30,8 +30,18 @@ from regulars.stores.sqlite.slices import Rollup
 FOLD_ROWS: Final = 4096
 """So many rows a process adds before it folds; every question about users reads the tail."""
 
-STEP_ROWS: Final = 256
-"""Rows of one step: a few milliseconds."""
+PRESSED_ROWS: Final = 32_768
+"""So many are not folded where rows come without a pause: now rows wait for the fold. The more lie
+in the tail, the more of them share a page: at 5 M rows of 100,000 users 4096 touch one page each
+of `by_user` alone, so many a third of one."""
+
+STEP_S: Final = 0.001
+"""What a step is to take: rows that come meanwhile wait so long."""
+STEP_ROWS: Final = range(8, 65)
+"""Rows of one step: 64 in a millisecond in a small ledger, fewer where each needs pages of its own."""
+
+PRESSED_STEP_ROWS: Final = 512
+"""Rows of one step where rows wait anyway."""
 
 _DAY: Final = f"row / {DAY_US << PLACE_BITS}"
 _USER: Final = f"coalesce(end_user_id, {NOBODY_ID})"
@@ -68,26 +78,49 @@ def rolled_up(table: Rollup, rows: str) -> str:
 FOLDED: Final = ("daily", "pairs", "blocks", "quarters")
 # The inner join is with the tail: another process may have folded a row meanwhile. The step's own
 # order is that of the users, so nothing is sorted or grouped: a group met twice is added to twice.
-_STEP: Final = "temp.step CROSS JOIN tail USING (row) CROSS JOIN generation USING (row)"
+_COLUMNS: Final = (
+    "row, account_id, key_id, outcome, model_id, end_user_id, provider_id, endpoint_id, "
+    "prompt_tokens, completion_tokens, cached_tokens, cache_write_tokens, reasoning_tokens, "
+    "cost_nanousd, cost_prompt_nanousd, cache_saving_nanousd"
+)
+_STEP: Final = f"CREATE TEMP TABLE IF NOT EXISTS step ({_COLUMNS})"
+# Once a step, not once a tree: looking a row up takes as long as adding it to one of them.
+_TAKE: Final = (
+    f"INSERT INTO temp.step SELECT {_COLUMNS} FROM temp.due CROSS JOIN tail USING (row) "
+    "CROSS JOIN generation USING (row) WHERE number BETWEEN ? AND ?"
+)
 _FOLD_USERS: Final = (
-    f"INSERT INTO by_user (user_id, row) SELECT end_user_id, row FROM {_STEP} "
+    "INSERT INTO by_user (user_id, row) SELECT end_user_id, row FROM temp.step "
     "WHERE end_user_id IS NOT NULL"
 )
 _STATEMENTS: Final = (
     _FOLD_USERS,
     *(
         f"{upsert_head(table)} SELECT {', '.join((*GROUPED[table], *ROW_SUMS))}, "
-        f"row >> {PLACE_BITS} FROM {_STEP} WHERE true {upsert_tail(table)}"
+        f"row >> {PLACE_BITS} FROM temp.step WHERE true {upsert_tail(table)}"
         for table in FOLDED
     ),
     "DELETE FROM tail WHERE row IN (SELECT row FROM temp.step)",
+    "DELETE FROM temp.step",
 )
-_BY_USER: Final = "SELECT row FROM tail CROSS JOIN generation USING (row) ORDER BY end_user_id, row"
+_DUE: Final = (
+    "CREATE TEMP TABLE IF NOT EXISTS due (number INTEGER PRIMARY KEY, row INTEGER NOT NULL)"
+)
+_BY_USER: Final = (
+    "INSERT INTO temp.due (row) SELECT row FROM tail CROSS JOIN generation USING (row) "
+    "WHERE row <= ? ORDER BY end_user_id, row"
+)
 
 
-def due(connection: sqlite3.Connection) -> list[int]:
-    """Return the tail's rows in the order in which they are best folded."""
-    return [row for (row,) in connection.execute(_BY_USER)]
+def gather(connection: sqlite3.Connection, last: int = ROW_MAX) -> int:
+    """Line up the tail's rows, up to a row's number, as they are best folded; return how many.
+
+    They are numbered from 1; those of an earlier call are forgotten.
+    """
+    connection.execute(_DUE)
+    connection.execute(_STEP)
+    connection.execute("DELETE FROM temp.due")
+    return connection.execute(_BY_USER, (last,)).rowcount
 
 
 def unfolded(connection: sqlite3.Connection) -> int:
@@ -96,14 +129,11 @@ def unfolded(connection: sqlite3.Connection) -> int:
     return int(count)
 
 
-def fold(connection: sqlite3.Connection, rows: Sequence[int]) -> None:
-    """Fold these rows inside the open transaction; those another process has folded are skipped."""
-    connection.execute(
-        "CREATE TEMP TABLE IF NOT EXISTS step (number INTEGER PRIMARY KEY, row INTEGER NOT NULL)"
-    )
-    connection.execute("DELETE FROM temp.step")
-    for chunk in cut(rows):
-        places = ", ".join(["(?)"] * len(chunk))
-        connection.execute(f"INSERT INTO temp.step (row) VALUES {places}", chunk)
+def fold(connection: sqlite3.Connection, first: int, last: int) -> None:
+    """Fold gathered rows by their numbers, inside the open transaction.
+
+    Those another process has folded meanwhile are skipped.
+    """
+    connection.execute(_TAKE, (first, last))
     for statement in _STATEMENTS:
         connection.execute(statement)

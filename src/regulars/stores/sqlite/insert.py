@@ -7,24 +7,40 @@ event loop's thread and back four times, and there were seven.
 
 # ruff: noqa: S608 - only our own table and column names are written into SQL; values are bound
 
+import re
 from typing import Final
 
 from regulars.stores.sqlite.fold import GROUPED
 from regulars.stores.sqlite.places import PLACE_BITS
-from regulars.stores.sqlite.rollups import ROW_SUMS, upsert_head, upsert_tail
+from regulars.stores.sqlite.rollups import ROW_SUMS, keys_of
 from regulars.stores.sqlite.rows import COLUMNS
+from regulars.stores.sqlite.schema import ROLLED_COLUMNS
 from regulars.stores.sqlite.stamp import STAMP_IS
 
-# GROUPED and ROW_SUMS speak of columns without a table's name.
-_NEW: Final = ", ".join(f"new.{column} AS {column}" for column in COLUMNS if column != "details")
 
+def _of_new(expression: str) -> str:
+    """Make an expression over a row's columns one over the row that a trigger is for."""
+    return re.sub(r"\b(" + "|".join(COLUMNS) + r")\b", r"new.\1", expression)
+
+
+_KEYS: Final = {
+    key: _of_new(value) for key, value in zip(keys_of("hourly"), GROUPED["hourly"], strict=True)
+}
+_SUMS: Final = {
+    column: _of_new(value) for column, value in zip(ROLLED_COLUMNS, ROW_SUMS, strict=True)
+}
+_TIME: Final = f"new.row >> {PLACE_BITS}"
+
+# An upsert makes the whole row first, and then another of it and the one that is there.
 COUNT_ROWS: Final = f"""
 CREATE TEMP TRIGGER count_row AFTER INSERT ON main.generation BEGIN
     INSERT INTO tail (row) VALUES (new.row);
-    {upsert_head("hourly")}
-    SELECT {", ".join((*GROUPED["hourly"], *ROW_SUMS))}, row >> {PLACE_BITS}
-    FROM (SELECT {_NEW}) WHERE true
-    {upsert_tail("hourly")};
+    UPDATE hourly SET
+        {", ".join(f"{column} = {column} + ({value})" for column, value in _SUMS.items())},
+        last_us = max(last_us, {_TIME})
+    WHERE {" AND ".join(f"{key} = {value}" for key, value in _KEYS.items())};
+    INSERT INTO hourly ({", ".join((*_KEYS, *_SUMS, "last_us"))})
+    SELECT {", ".join((*_KEYS.values(), *_SUMS.values(), _TIME))} WHERE changes() = 0;
 END
 """
 """For the one connection that writes: adding up a batch before it, in Python, took as long."""

@@ -1,6 +1,7 @@
 """Appending generations: rows, dictionary and rollups in one durable transaction."""
 
 import sqlite3
+import time
 from collections.abc import Generator as Yields
 from collections.abc import Sequence
 from contextlib import contextmanager
@@ -13,7 +14,16 @@ from regulars.stores.base import RowError, StoreError
 from regulars.stores.sqlite.chunks import cut
 from regulars.stores.sqlite.connect import connect, store_error
 from regulars.stores.sqlite.correct import correct
-from regulars.stores.sqlite.fold import FOLD_ROWS, STEP_ROWS, due, fold, unfolded
+from regulars.stores.sqlite.fold import (
+    FOLD_ROWS,
+    PRESSED_ROWS,
+    PRESSED_STEP_ROWS,
+    STEP_ROWS,
+    STEP_S,
+    fold,
+    gather,
+    unfolded,
+)
 from regulars.stores.sqlite.insert import COUNT_ROWS, INSERTS
 from regulars.stores.sqlite.migrate import check
 from regulars.stores.sqlite.names import Key, Names
@@ -27,8 +37,13 @@ WORDS_CACHED_MAX: Final = 20_000
 ROWS_WORDS_CACHED_MAX: Final = 5_000
 END_USERS_CACHED_MAX: Final = 100_000
 
-TAIL_ROWS_MAX: Final = 4 * FOLD_ROWS
+TAIL_ROWS_MAX: Final = 2 * PRESSED_ROWS
 """Where nobody folds between batches, `append` does: the tail is bounded."""
+
+SYNCED: Final = "PRAGMA synchronous = FULL"
+UNSYNCED: Final = "PRAGMA synchronous = NORMAL"
+"""For folds, which a power cut may undo as one: a row is in the tail or folded either way. The next
+commit of rows makes them durable with itself, since the write-ahead log is synced as a whole."""
 
 _ROW_FAULTS: Final = (TypeError, ValueError, KeyError, AttributeError, OverflowError)
 """What encoding or binding a row that breaks its own type raises; nothing the store does."""
@@ -51,8 +66,9 @@ class SqliteLedger:
         self._path = path
         self._connection: sqlite3.Connection | None = None
         self._tail_rows = 0
-        self._due: list[int] = []
-        """What is left of a fold that has begun; the last is next."""
+        self._due_rows = self._folded_rows = 0
+        """Of a fold that has begun: how many rows were gathered, how many of them are done."""
+        self._step_rows = STEP_ROWS[-1]
         self._inode = path.stat().st_ino
         self._words = Names("name", ("text",), cache_max=WORDS_CACHED_MAX)
         self._rows_words: dict[Words, WordIds] = {}
@@ -90,10 +106,18 @@ class SqliteLedger:
 
     def tidy(self, *, keep_from_us: int | None) -> bool:
         """Do one step of what is due: see `stores.base.Tidy`."""
-        if self._due or self._tail_rows >= FOLD_ROWS:
-            self._fold_some()
-            return bool(self._due) or keep_from_us is not None
+        if self._left:
+            self._fold_step()
+            return bool(self._left) or keep_from_us is not None
+        if self._tail_rows >= FOLD_ROWS:
+            self._gather()
+            return True
         return keep_from_us is not None and self._delete(keep_from_us)
+
+    @property
+    def is_pressed(self) -> bool:
+        """See `stores.base.Tidy`."""
+        return self._tail_rows + self._left >= PRESSED_ROWS
 
     def correct(self, row: Generation) -> None:
         """Correct how a row ended: see `stores.base.Correcting`."""
@@ -102,17 +126,37 @@ class SqliteLedger:
 
     def fold(self) -> None:
         """Fold all of the tail, step by step."""
-        self._fold_some()
-        while self._due:
-            self._fold_some()
+        self._gather()
+        while self._left:
+            self._fold_some(PRESSED_STEP_ROWS)
 
-    def _fold_some(self) -> None:
-        with self._transaction() as connection:
-            if not self._due:
-                self._due, self._tail_rows = due(connection)[::-1], 0
-            step = self._due[: -STEP_ROWS - 1 : -1]
-            fold(connection, step)
-        del self._due[-STEP_ROWS:]
+    @property
+    def _left(self) -> int:
+        return self._due_rows - self._folded_rows
+
+    def _gather(self) -> None:
+        self._check_file()
+        try:
+            self._due_rows, self._folded_rows = gather(self._open()), 0
+        except sqlite3.Error as exc:
+            self._abandon()
+            raise store_error(exc, self._path) from exc
+        self._tail_rows = 0
+
+    def _fold_step(self) -> None:
+        if self.is_pressed:
+            self._fold_some(PRESSED_STEP_ROWS)
+            return
+        began = time.perf_counter()
+        self._fold_some(self._step_rows)
+        fitting = int(self._step_rows * STEP_S / (time.perf_counter() - began))
+        # At most twice as many at once: what made one step short may not last.
+        self._step_rows = min(max(fitting, STEP_ROWS[0]), 2 * self._step_rows, STEP_ROWS[-1])
+
+    def _fold_some(self, rows: int) -> None:
+        with self._transaction(UNSYNCED) as connection:
+            fold(connection, self._folded_rows + 1, self._folded_rows + rows)
+        self._folded_rows = min(self._folded_rows + rows, self._due_rows)
 
     def _delete(self, keep_from_us: int) -> bool:
         self._check_file()
@@ -128,13 +172,17 @@ class SqliteLedger:
         return True
 
     @contextmanager
-    def _transaction(self) -> Yields[sqlite3.Connection]:
+    def _transaction(self, synchronous: str = SYNCED) -> Yields[sqlite3.Connection]:
         self._check_file()
         try:
             connection = self._open()
+            if synchronous != SYNCED:
+                connection.execute(synchronous)
             connection.execute("BEGIN IMMEDIATE")
             yield connection
             connection.execute("COMMIT")
+            if synchronous != SYNCED:
+                connection.execute(SYNCED)
         except sqlite3.Error as exc:
             self._abandon()
             raise store_error(exc, self._path) from exc
@@ -241,7 +289,7 @@ class SqliteLedger:
         """Close the connection, which rolls back, and forget ids that may have gone with it."""
         self._forget()
         self._names_now = NamesNow()
-        self._due = []
+        self._due_rows = self._folded_rows = 0
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()

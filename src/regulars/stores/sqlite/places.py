@@ -18,6 +18,7 @@ PLACE_BITS: Final = 11
 
 TIME_MAX_US: Final = (1 << 63 - PLACE_BITS) - 1
 PLACES: Final = 1 << PLACE_BITS
+ROW_MAX: Final = (1 << 63) - 1
 _LOW: Final = PLACES - 1
 _TAIL_DIGITS: Final = 20
 _MICROS_DIGITS: Final = 5

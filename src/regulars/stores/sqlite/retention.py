@@ -3,7 +3,7 @@
 import sqlite3
 from typing import Final
 
-from regulars.stores.sqlite.fold import fold
+from regulars.stores.sqlite.fold import fold, gather
 from regulars.stores.sqlite.places import PLACE_BITS, bound
 
 DELETE_ROWS_MAX: Final = 500
@@ -37,8 +37,7 @@ def delete_some(connection: sqlite3.Connection, keep_from_us: int) -> None:
     rows = _oldest(connection, keep_from_us)
     if rows:
         last = rows[-1]
-        tail = "SELECT row FROM tail WHERE row <= ? ORDER BY row"
-        fold(connection, [row for (row,) in connection.execute(tail, (last,))])
+        fold(connection, 1, gather(connection, last))
         owned = connection.execute(_OWNED, (last,)).fetchall()
         connection.executemany("DELETE FROM by_user WHERE user_id = ? AND row = ?", owned)
         connection.execute("DELETE FROM odd_id WHERE row <= ?", (last,))

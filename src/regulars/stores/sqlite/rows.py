@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from regulars.model.generation import Attempt, CostSource, Generation, Outcome, UsageSource
+from regulars.model.generation import Attempt, Billed, CostSource, Generation, Outcome, UsageSource
 from regulars.model.ids import generation_id
 from regulars.model.money import Cost
 from regulars.model.tokens import Usage
@@ -95,8 +95,11 @@ class Details(msgspec.Struct, omit_defaults=True, gc=False):
     byok_nanousd: int | None = None
     price: int | None = None
     service_tier: int | None = None
+    billed: dict[int, Billed] = {}
+    """What passed-over attempts billed, by their place in `attempts`."""
 
 
+_NO_BILLS: Final[dict[int, Billed]] = {}
 _ENCODE: Final = msgspec.json.Encoder().encode
 _DETAILS: Final = msgspec.json.Decoder(Details)
 
@@ -171,6 +174,7 @@ def encode(row: Generation, word: WordIds, end_user_id: int | None) -> tuple[Any
         None if cost is None else cost.byok,
         price,
         tier,
+        _NO_BILLS if len(row.attempts) < 2 else _bills(row.attempts),
     )
     return (
         place(row.created_at_us, 0 if chance is None else chance),
@@ -195,6 +199,11 @@ def encode(row: Generation, word: WordIds, end_user_id: int | None) -> tuple[Any
         row.duration_ms,
         _ENCODE(details).decode(),
     )
+
+
+def _bills(attempts: Sequence[Attempt]) -> dict[int, Billed]:
+    bills = {number: attempt.billed for number, attempt in enumerate(attempts)}
+    return {number: bill for number, bill in bills.items() if bill is not None}
 
 
 def find(connection: sqlite3.Connection, generation_id_: str) -> int | None:
@@ -340,7 +349,11 @@ def _decode(
         app=text[detail.app],
         referer=text[detail.referer],
         user_agent=text[detail.user_agent],
-        attempts=tuple([Attempt(*fields) for fields in detail.attempts]),
+        attempts=tuple([Attempt(*fields) for fields in detail.attempts])
+        if not detail.billed
+        else tuple(
+            [Attempt(*fields, detail.billed.get(n)) for n, fields in enumerate(detail.attempts)]
+        ),
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from regulars.model.generation import Generation
 from regulars.stores.spendings import Begins, KeySpent, Spent
+from regulars.stores.sqlite.places import PLACE_BITS
 from regulars.stores.sqlite.rollups import HOUR_US
 from regulars.stores.sqlite.rows import COLUMNS
 
@@ -32,6 +33,11 @@ SELECT (SELECT text FROM name WHERE name.id = key_id),
 sum(iif(hour >= :day, {0}, 0)), sum(iif(hour >= :week, {0}, 0)), sum(iif(hour >= :month, {0}, 0))
 FROM {1} WHERE {2} AND hour >= min(:week, :month) GROUP BY key_id
 """
+BYOK_OF_ROWS: Final = f"""
+SELECT key_id, (row >> {PLACE_BITS}) / {HOUR_US} AS hour, account_id, sum(details ->> 'byok_nanousd')
+FROM generation WHERE details ->> 'byok_nanousd' IS NOT NULL GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+"""
+"""What the table `byok` is to hold, from the rows."""
 _ASKED: Final = f"{_OF_ACCOUNT} AND (:key IS NULL OR {_OF_KEY})"
 _COST_EVER: Final = _EVER.format("cost_nanousd", "max(last_us)", "hourly", _ASKED)
 _BYOK_EVER: Final = _EVER.format("nanousd", "0", "byok", _ASKED)

@@ -26,6 +26,7 @@ from regulars.stores.base import (
 from regulars.stores.contents import Content
 from regulars.stores.spendings import Begins, KeySpent, Spent
 from regulars.stores.sqlite.backup import backup
+from regulars.stores.sqlite.checkpoint import SqliteCheckpoints
 from regulars.stores.sqlite.connect import create_file
 from regulars.stores.sqlite.contents import SqliteContents
 from regulars.stores.sqlite.costs import unpriced
@@ -50,6 +51,7 @@ class SqliteStore:
         self.path = path
         self._readers = Readers(path, query_time_max_s=query_time_max_s)
         self._ledger = SqliteLedger(path)
+        self._checkpoints = SqliteCheckpoints(path)
         self._keys = SqliteKeys(path)
         self._contents = SqliteContents(path)
         self._people = SqlitePeople(path)
@@ -68,6 +70,15 @@ class SqliteStore:
     def tidy(self, *, keep_from_us: int | None) -> bool:
         """See `stores.base.Tidy`."""
         return self._ledger.tidy(keep_from_us=keep_from_us)
+
+    @property
+    def is_pressed(self) -> bool:
+        """See `stores.base.Tidy`."""
+        return self._ledger.is_pressed
+
+    def checkpoint(self) -> None:
+        """See `stores.base.Checkpointing`."""
+        self._checkpoints.checkpoint()
 
     def correct(self, row: Generation) -> None:
         """See `stores.base.Correcting`."""
@@ -258,6 +269,7 @@ class SqliteStore:
     def close(self) -> None:
         """Let go of the file; nobody may be using the store."""
         self._ledger.close()
+        self._checkpoints.close()
         self._keys.close()
         self._contents.close()
         self._people.close()

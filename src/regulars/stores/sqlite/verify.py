@@ -15,7 +15,9 @@ from regulars.stores.sqlite.places import TIME_MAX_US
 from regulars.stores.sqlite.rollups import keys_of
 from regulars.stores.sqlite.schema import ROLLED_COLUMNS
 from regulars.stores.sqlite.slices import UNIT_US, Rollup
+from regulars.stores.sqlite.spendings import BYOK_OF_ROWS
 
+_BYOK_KEPT: Final = "SELECT key_id, hour, account_id, nanousd FROM byok ORDER BY 1, 2, 3"
 _FOLDED_ROWS: Final = "generation WHERE row NOT IN (SELECT row FROM tail)"
 
 
@@ -36,6 +38,7 @@ def verify(path: Path) -> Iterator[Difference]:
             yield from _damage(connection)
             for table in GROUPED:
                 yield from _rollup(connection, table)
+            yield from _byok(connection)
             yield from _index(connection)
             yield from recomputed(connection)
         finally:
@@ -70,6 +73,17 @@ def _rollup(connection: sqlite3.Connection, table: Rollup) -> Iterator[Differenc
         ):
             if true != found:
                 yield Difference(table, where, column, true, found)
+
+
+def _byok(connection: sqlite3.Connection) -> Iterator[Difference]:
+    keys = ("key_id", "hour", "account_id")
+    pairs = _side_by_side(connection.execute(BYOK_OF_ROWS), connection.execute(_BYOK_KEPT), 3)
+    first = _first_whole_unit(connection, "hourly")
+    for key, from_rows, kept in pairs:
+        if from_rows == kept or key[1] < first:
+            continue
+        (true,), (found,) = from_rows or (None,), kept or (None,)
+        yield Difference("byok", _named(connection, keys, key), "nanousd", true, found)
 
 
 def _side_by_side(
