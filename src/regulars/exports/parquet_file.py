@@ -69,7 +69,7 @@ def _write_rows(table: Table, target: Path) -> int:
     with target.open("wb") as out:
         for page in table.pages:
             out.write(encode(objects(page)))
-            count += len(page)
+            count += len(page[0])
     return count
 
 

@@ -1,6 +1,6 @@
 """The roles a store can play, as protocols. A store may play just one."""
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Protocol, runtime_checkable
 
@@ -379,20 +379,6 @@ class Reports(Protocol):
 
     def first_seen(self, account: str, users: Sequence[str]) -> dict[str, int]:
         """Return when each end user's first kept generation was accepted; strangers are left out."""
-        ...
-
-
-class Scans(Protocol):
-    """Reads every row of a question, however many: for exports. Blocking; call in a thread."""
-
-    def scan(self, where: Filter) -> Generator[list[Generation]]:
-        """Yield pages, newest first, without a snapshot between them; close it when leaving early.
-
-        Rows that come meanwhile behind the place reached are not seen: give `where` an end.
-
-        Raises:
-            StoreError: a page cannot be read; those before stay right.
-        """
         ...
 
 

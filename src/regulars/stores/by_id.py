@@ -25,13 +25,13 @@ from regulars.stores.base import (
     Registered,
     Registry,
     Reports,
-    Scans,
     SeriesPoint,
     Step,
     Sums,
     UserRow,
 )
 from regulars.stores.names import name_of
+from regulars.stores.scans import Field, Page, Scans
 
 
 class Asked(Reports, Scans, Keys, People, Registry, Protocol):
@@ -104,11 +104,16 @@ class ReportsById:
         seen = self._store.first_seen(account, list(kept.values()))
         return {user: seen[name] for user, name in kept.items() if name in seen}
 
-    def scan(self, where: Filter) -> Generator[list[Generation]]:
-        """See `stores.base.Scans`."""
-        with closing(self._store.scan(self._of(where))) as pages:
+    def scan(self, where: Filter, fields: Sequence[Field]) -> Generator[Page]:
+        """See `stores.scans.Scans`."""
+        with closing(self._store.scan(self._of(where), fields)) as pages:
             for page in pages:
-                yield [self._shown(row) for row in page]
+                yield [
+                    [self._id(where.account, name) for name in column]
+                    if field == "end_user"
+                    else column
+                    for field, column in zip(fields, page, strict=True)
+                ]
 
     def find_key(self, key_hash: str) -> ApiKey | None:
         """See `stores.base.Keys`."""

@@ -24,6 +24,7 @@ from regulars.stores.base import (
     UserRow,
 )
 from regulars.stores.contents import Content
+from regulars.stores.scans import Field, Page
 from regulars.stores.spendings import Begins, KeySpent, Spent
 from regulars.stores.sqlite.backup import backup
 from regulars.stores.sqlite.connect import create_file
@@ -243,9 +244,9 @@ class SqliteStore:
         """See `stores.base.Reports`."""
         return self._reports.series(where, step=step, group_by=group_by, groups_max=groups_max)
 
-    def scan(self, where: Filter) -> Generator[list[Generation]]:
-        """See `stores.base.Scans`."""
-        return scan(self.path, where)
+    def scan(self, where: Filter, fields: Sequence[Field]) -> Generator[Page]:
+        """See `stores.scans.Scans`."""
+        return scan(self.path, where, fields)
 
     def run(self, query: ReportQuery) -> ReportResult:
         """See `stores.base.Reports`."""
