@@ -131,9 +131,12 @@ def _clamped(
     # Out to whole units of the rollups: past the first and the last row nothing is to be read.
     begin = ends[0] * HOUR_US // unit_us * unit_us
     end = ((ends[1] + 1) * HOUR_US + unit_us - 1) // unit_us * unit_us
-    if window.from_us is not None:
+    # Nor is anything between an end and its unit's, where the rows end before: no ragged end.
+    open_begin = query.step is None and (window.from_us or 0) <= ends[0] * HOUR_US
+    open_end = query.step is None and (window.to_us or 0) >= (ends[1] + 1) * HOUR_US
+    if window.from_us is not None and not open_begin:
         begin = max(begin, window.from_us)
-    if window.to_us is not None:
+    if window.to_us is not None and not open_end:
         end = min(end, window.to_us)
     return (begin, end) if begin < end else None
 
