@@ -47,7 +47,7 @@ def report_pages(reports: Reports, query: ReportQuery) -> Iterator[Page]:
     """
     while True:
         answer = reports.run(query)
-        if answer.cut is not None and answer.next is None:
+        if answer.partial or (answer.cut is not None and answer.next is None):
             raise StoreTimeoutError(f"the report is not whole: {answer.cut}; ask for less at once")
         if answer.rows:
             yield list(zip(*answer.rows, strict=True))

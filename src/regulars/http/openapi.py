@@ -151,7 +151,7 @@ def _paths() -> Json:
             "patch": _external_user("Turn a user on or off", body="ExternalUserChange"),
             "delete": _external_user("Turn a user off; 204"),
         },
-        "/users": {"get": _get("End users by any metric", _page("User"), users.LIST_PARAMS)},
+        "/users": {"get": _get("End users by any metric", _ranked("User"), users.LIST_PARAMS)},
         "/users/{user}": {
             "get": _get("One end user in full", _data("UserInFull"), users.ONE_PARAMS, path="user"),
             "delete": _get(
@@ -366,6 +366,12 @@ def _data(name: str) -> Json:
 
 def _list(name: str) -> Json:
     return fields({"data": {"type": "array", "items": _ref(name)}})
+
+
+def _ranked(name: str) -> Json:
+    cut = "Who was not looked at, where a figure is not read of everybody's requests."
+    page = _page(name)["properties"]
+    return fields({**page, "cut": {"type": ["string", "null"], "description": cut}})
 
 
 def _page(name: str) -> Json:

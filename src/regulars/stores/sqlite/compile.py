@@ -70,14 +70,20 @@ def compile_query(query: ReportQuery, wheres: Wheres, buckets: Sequence[Bucket])
     if minus:
         # Who was there only in what was subtracted was not there.
         names, by = tuple({*names, "requests"}), f"{by} HAVING sum(f_requests) > 0"
-    ctes = [
-        *(_parts_cte(table) for table in parts),
-        f"base AS (SELECT {keys}, {metrics} FROM ({_union(wanted, names)}){by})",
-    ]
+    ctes = [_parts_cte(table) for table in parts]
+    quantiles = _quantiles(query)
+    origin = f"({_union(wanted, names)})"
+    if quantiles and wheres.user_ids is not None:
+        # Some people's rows lie all over the file: they are read once, for all figures.
+        names = tuple(dict.fromkeys((*names, *quantiles)))
+        ctes.append(f"read_once AS MATERIALIZED ({_union(wanted, names)})")
+        origin = "read_once"
+    ctes.append(f"base AS (SELECT {keys}, {metrics} FROM {origin}{by})")
     columns = [f"base.{group}" for group in groups]
     joins = ""
-    for name, percents in _quantiles(query).items():
-        ctes.append(_quantile_cte(wanted, name, percents, groups))
+    for name, percents in quantiles.items():
+        read = origin if origin == "read_once" else f"({_union(wanted, (name,))})"
+        ctes.append(_quantile_cte(read, name, percents, groups))
         joins += f" LEFT JOIN q_{name} USING ({', '.join(groups)})"
     for number, name in enumerate(query.metrics):
         formula = METRICS[name].formula
@@ -227,11 +233,8 @@ def _quantiles(query: ReportQuery) -> dict[str, list[int]]:
     return found
 
 
-def _quantile_cte(
-    wanted: _Wanted, name: str, percents: Sequence[int], groups: Sequence[str]
-) -> str:
+def _quantile_cte(origin: str, name: str, percents: Sequence[int], groups: Sequence[str]) -> str:
     keys = ", ".join(groups)
-    inner = _union(wanted, (name,))
     # The n-th of c values, n = ceil(c * percent / 100), in whole numbers.
     picks = ", ".join(
         f"max(iif(n = (c * {percent} + 99) / 100, f_{name}, NULL)) AS p{percent}"
@@ -239,7 +242,7 @@ def _quantile_cte(
     )
     ranked = (
         f"SELECT {keys}, f_{name}, row_number() OVER (PARTITION BY {keys} ORDER BY f_{name}) AS n, "
-        f"count(*) OVER (PARTITION BY {keys}) AS c FROM ({inner}) WHERE f_{name} IS NOT NULL"
+        f"count(*) OVER (PARTITION BY {keys}) AS c FROM {origin} WHERE f_{name} IS NOT NULL"
     )
     return f"q_{name} AS MATERIALIZED (SELECT {keys}, {picks} FROM ({ranked}) GROUP BY {keys})"
 
