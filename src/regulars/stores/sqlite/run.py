@@ -64,9 +64,11 @@ def run_query(
         else:
             spans = buckets(Window(*window), query.step, zone)
         wheres = _wheres(connection, account, query.where)
-        ranked = ranked_first(
-            query, wheres, bounds, lambda *asked: _select(connection, *asked, spans)
-        )
+
+        def select(query: ReportQuery, wheres: Wheres) -> list[tuple[Any, ...]]:
+            return _select(connection, query, wheres, spans)
+
+        ranked = ranked_first(query, wheres, bounds, select)
         wheres = wheres if ranked is None else ranked.wheres
         found = _select(connection, query, wheres, spans)
         more = len(found) > query.limit
