@@ -41,6 +41,7 @@ from regulars.http.routes import (
 )
 from regulars.http.routing import routing_routes
 from regulars.http.server import EdgeProtocol, edge_protocol, leave_connection
+from regulars.http.turns import Turns
 from regulars.http.wanted import WantedReader
 from regulars.identity.at_rest import AtRest, pseudonym_of
 from regulars.identity.end_user import EndUsers
@@ -213,7 +214,8 @@ def _build(settings: Settings) -> App:
         others=others,
         renames=renames,
     )
-    downloads = Downloads(reports)
+    turns = Turns()
+    downloads = Downloads(reports, turns)
     api = Api(
         auth,
         reports=reports,
@@ -229,6 +231,7 @@ def _build(settings: Settings) -> App:
         for_callers=reports.without_ids(),
         registry=reports,
         downloads=downloads,
+        turns=turns,
         keeps_content=_content_settings(settings).enabled,
         recording=recording,
     )

@@ -69,7 +69,7 @@ def list_users(api: Api) -> Handler:
             limit=query.limit(params),
             cursor=query.text(params, "cursor"),
         )
-        page, result = await run_in_threadpool(_page, api, asked)
+        page, result = await api.turns.run(_page, api, asked)
         # That there are more is what the cursor says.
         cut = result.cut if result.partial else None
         return json_response({"data": page, "next_cursor": result.next, "cut": cut})
@@ -92,7 +92,7 @@ def get_user(api: Api) -> Handler:
             window=_window(api, query.span(params)),
             zone=zone(params),
         )
-        view = await run_in_threadpool(user_view, api.reports, user, asked)
+        view = await api.turns.run(user_view, api.reports, user, asked)
         if view is None:
             raise NotFoundError(f"user {user[:100]!r} is not known; ids are case-sensitive")
         return json_response({"data": view})
