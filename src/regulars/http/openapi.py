@@ -149,7 +149,7 @@ def _paths() -> Json:
         "/external-users/{user}": {
             "get": _external_user("One external user, active or not"),
             "patch": _external_user("Turn a user on or off", body="ExternalUserChange"),
-            "delete": _external_user("Turn a user off; 204"),
+            "delete": _without_answer(_external_user("Turn a user off; he and his rows stay")),
         },
         "/users": {"get": _get("End users by any metric", _ranked("User"), users.LIST_PARAMS)},
         "/users/{user}": {
@@ -238,7 +238,15 @@ def _get(
 def _external_user(summary: str, *, body: str | None = None) -> Json:
     path = None if body == "NewExternalUser" else "user"
     described = _get(summary, _data("ExternalUser"), frozenset(), path=path)
+    answers = described["responses"]
+    if path is None:
+        answers["201"] = answers.pop("200")
     return described if body is None else described | {"requestBody": _body(_ref(body))}
+
+
+def _without_answer(described: Json) -> Json:
+    answers = {"204": {"description": "Done."}, "default": described["responses"]["default"]}
+    return described | {"responses": answers}
 
 
 def _export() -> Json:
