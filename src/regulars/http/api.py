@@ -22,8 +22,9 @@ from regulars.model.errors import (
     UnavailableError,
 )
 from regulars.reports.schema import ReportError
-from regulars.stores.base import Keys, Registry, Reports, StoreError, StoreTimeoutError
+from regulars.stores.base import Keys, Reports, StoreError, StoreTimeoutError
 from regulars.stores.contents import Contents
+from regulars.stores.registry import Registry
 from regulars.stores.spendings import Spendings
 
 PIECE_ROWS: Final = 200

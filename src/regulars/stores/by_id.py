@@ -22,8 +22,6 @@ from regulars.stores.base import (
     KeyChange,
     Keys,
     People,
-    Registered,
-    Registry,
     Reports,
     SeriesPoint,
     Step,
@@ -31,6 +29,7 @@ from regulars.stores.base import (
     UserRow,
 )
 from regulars.stores.names import name_of
+from regulars.stores.registry import Registered, Registry
 from regulars.stores.scans import Field, Page, Scans
 
 
@@ -142,16 +141,16 @@ class ReportsById:
         return self._store.key_changes(limit, key_hash=key_hash)
 
     def registered(self, account: str, *, limit: int) -> list[Registered]:
-        """See `stores.base.Registry`."""
+        """See `stores.registry.Registry`."""
         found = self._store.registered(account, limit=limit)
         return [replace(one, name=self._at_rest.shown(account, one.name)) for one in found]
 
     def register(self, account: str, user: Registered) -> None:
-        """See `stores.base.Registry`."""
+        """See `stores.registry.Registry`."""
         self._store.register(account, replace(user, name=self._name(account, user.name)))
 
     def find_registered(self, account: str, name: str) -> Registered | None:
-        """See `stores.base.Registry`."""
+        """See `stores.registry.Registry`."""
         found = self._store.find_registered(account, self._name(account, name))
         return None if found is None else replace(found, name=name)
 

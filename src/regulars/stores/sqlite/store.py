@@ -15,7 +15,6 @@ from regulars.stores.base import (
     Filter,
     GroupBy,
     KeyChange,
-    Registered,
     SeriesPoint,
     Step,
     StoreError,
@@ -24,6 +23,7 @@ from regulars.stores.base import (
     UserRow,
 )
 from regulars.stores.contents import Content
+from regulars.stores.registry import Registered
 from regulars.stores.scans import Field, Page
 from regulars.stores.spendings import Begins, KeySpent, Spent
 from regulars.stores.sqlite.backup import backup
@@ -197,15 +197,15 @@ class SqliteStore:
         self._people.compact()
 
     def registered(self, account: str, *, limit: int) -> list[Registered]:
-        """See `stores.base.Registry`."""
+        """See `stores.registry.Registry`."""
         return self._registry.registered(account, limit=limit)
 
     def register(self, account: str, user: Registered) -> None:
-        """See `stores.base.Registry`."""
+        """See `stores.registry.Registry`."""
         self._registry.register(account, user)
 
     def find_registered(self, account: str, name: str) -> Registered | None:
-        """See `stores.base.Registry`."""
+        """See `stores.registry.Registry`."""
         return self._registry.find_registered(account, name)
 
     def purge(self, texts: Sequence[bytes]) -> int:
