@@ -421,6 +421,8 @@ class _Gateway:
         finally:
             self._running = False
             await self._drain()
+            # What is frozen is not freed at the end of the process: DuckDB complains of leaks.
+            gc.unfreeze()
 
     async def _drain(self) -> None:
         if not await self._relay.wait_idle(SETTLE_S):
