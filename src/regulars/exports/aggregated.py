@@ -39,19 +39,26 @@ def report_columns(query: ReportQuery) -> tuple[Column, ...]:
     return tuple(Column(name, _kind(name)) for name in query.columns)
 
 
-def report_pages(reports: Reports, query: ReportQuery) -> Iterator[Page]:
+def report_pages(
+    reports: Reports, query: ReportQuery, remarks: list[str] | None = None
+) -> Iterator[Page]:
     """Yield the answer's rows, by columns: all, or the first of them where the limit is below the greatest.
+
+    A ranking of some users only is told in `remarks`, where there are any.
 
     Raises:
         StoreTimeoutError: groups are missing; the message says why.
     """
     while True:
         answer = reports.run(query)
-        if answer.partial or (answer.cut is not None and answer.next is None):
+        top = query.limit < LIMIT_MAX
+        if answer.partial and answer.cut is not None and top and remarks is not None:
+            remarks.append(answer.cut)
+        elif answer.partial or (answer.cut is not None and answer.next is None):
             raise StoreTimeoutError(f"the report is not whole: {answer.cut}; ask for less at once")
         if answer.rows:
             yield list(zip(*answer.rows, strict=True))
-        if answer.next is None or query.limit < LIMIT_MAX:
+        if answer.next is None or top:
             return
         query = replace(query, cursor=answer.next)
 

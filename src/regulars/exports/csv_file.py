@@ -44,7 +44,7 @@ def csv_pieces(table: Table, about: About, *, bare: bool) -> Iterator[bytes]:
         *lines, last = lines_of(page)
         count += len(page[0])
         yield _bytes(before + end.join([*lines, ""]))
-    whole = f"complete; rows={count}"
+    whole = "; ".join([f"complete; rows={count}", *table.remarks])
     yield _bytes(line(header, f"{note}; {whole})") if last is None else line(last, whole))
 
 

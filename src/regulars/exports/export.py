@@ -70,8 +70,9 @@ def export_pieces(source: Source, query: ExportQuery) -> Generator[bytes]:
 
         yield pdf_file(source, query.where, query.about())
         return
-    with closing(_pages(source, query)) as pages:
-        yield from _writer(query)(Table(_columns(query), pages), query.about())
+    remarks: list[str] = []
+    with closing(_pages(source, query, remarks)) as pages:
+        yield from _writer(query)(Table(_columns(query), pages, remarks), query.about())
 
 
 def _columns(query: ExportQuery) -> tuple[Column, ...]:
@@ -80,9 +81,10 @@ def _columns(query: ExportQuery) -> tuple[Column, ...]:
     return request_columns(extra=_extra(query))
 
 
-def _pages(source: Source, query: ExportQuery) -> Generator[Page]:
+def _pages(source: Source, query: ExportQuery, remarks: list[str]) -> Generator[Page]:
     if query.report is not None:
-        yield from report_pages(source, query.report)
+        # A file without words about itself has no place for any.
+        yield from report_pages(source, query.report, None if query.bare else remarks)
         return
     keys = {key.hash: key for key in source.list_keys()}
     yield from request_pages(source, query.where, keys, extra=_extra(query))

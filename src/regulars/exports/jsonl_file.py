@@ -36,7 +36,9 @@ def jsonl_pieces(table: Table, about: About, *, bare: bool) -> Iterator[bytes]:
     if bare:
         yield encode([] if last is None else [last])
         return
-    whole = {"complete": True, "rows": count}
+    whole: dict[str, Any] = {"complete": True, "rows": count}
+    if table.remarks:
+        whole["remarks"] = table.remarks
     if last is None:
         last = {NOTE: note | whole}
     else:

@@ -1,7 +1,7 @@
 """What every export format writes: named, typed columns, and pages of rows."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 Kind = Literal["text", "time", "usd", "count", "number", "flag"]
@@ -29,6 +29,8 @@ class Table:
 
     columns: tuple[Column, ...]
     pages: Iterator[Page]
+    remarks: list[str] = field(default_factory=list)
+    """What the file's end says beside that it is whole; known once all pages are read."""
 
 
 def written(cells: Sequence[Any], write: Callable[[Any], Any], *, none: Any = None) -> list[Any]:

@@ -1,5 +1,6 @@
 """Rankings by figures that only rows know: exact as far as rows may be read, else said to be partial."""
 
+import json
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import replace
@@ -9,15 +10,17 @@ import pytest
 from conformance.stores.ledgers import generation
 from conformance.stores.slow_reports import answer
 from regulars.exports.aggregated import report_pages
+from regulars.exports.export import FORMATS, ExportQuery, export_pieces
 from regulars.model.generation import Generation
 from regulars.reports.schema import Condition, Order, ReportQuery
-from regulars.stores.base import StoreTimeoutError
+from regulars.stores.base import Filter, StoreTimeoutError
 from regulars.stores.sqlite import SqliteStore
 from regulars.stores.sqlite.ranked import RankBounds
 from regulars.stores.sqlite.readers import Readers
 from regulars.stores.sqlite.run import run_query
 
 FEW = RankBounds(exact=10, ranked=60)
+ALL = Filter("default")
 QUERY = ReportQuery(
     account="default",
     metrics=("requests", "cost", "duration_p90", "sessions"),
@@ -103,4 +106,29 @@ def test_no_file_is_made_of_a_partial_ranking(readers: Readers) -> None:
             return run_query(readers, query, FEW)
 
     with pytest.raises(StoreTimeoutError, match="the report is not whole"):
-        next(iter(report_pages(Asked(), QUERY)))  # pyright: ignore[reportArgumentType]
+        next(report_pages(Asked(), QUERY))  # pyright: ignore[reportArgumentType]
+
+
+def test_a_file_of_the_first_of_a_partial_ranking_says_so(readers: Readers) -> None:
+    class Asked:
+        """A store with small bounds."""
+
+        def run(self, query: ReportQuery):  # noqa: ANN202 - a ReportResult
+            return run_query(readers, query, FEW)
+
+    query = replace(QUERY, limit=10)
+    asked = {
+        format_: ExportQuery(format=format_, where=ALL, now_us=0, report=query)
+        for format_ in FORMATS[:2]
+    }
+
+    made = {
+        format_: b"".join(export_pieces(Asked(), one)).decode()  # pyright: ignore[reportArgumentType]
+        for format_, one in asked.items()
+    }
+
+    remark = "only the 2 users with most requests are ranked"
+    assert f"complete; rows=2; {remark}" in made["csv"]
+    assert json.loads(made["jsonl"].splitlines()[-1])["regulars_export"]["remarks"][0].startswith(
+        remark
+    )

@@ -81,7 +81,7 @@ def _busiest(
     return _of(
         wheres,
         ids,
-        f"only the {len(ids)} users with most requests are ranked: there are {total} requests, "
+        f"only the {len(ids) - ids.count(NOBODY_ID)} users with most requests are ranked: there are {total} requests, "
         f"and more than {bounds.exact} are not read for this figure; ask for a shorter time",
     )
 
