@@ -41,6 +41,7 @@ from regulars.http.routes import (
 )
 from regulars.http.routing import routing_routes
 from regulars.http.server import EdgeProtocol, edge_protocol, leave_connection
+from regulars.http.turns import Turns
 from regulars.http.wanted import WantedReader
 from regulars.identity.at_rest import AtRest, pseudonym_of
 from regulars.identity.end_user import EndUsers
@@ -214,7 +215,8 @@ def _build(settings: Settings) -> App:
         others=others,
         renames=renames,
     )
-    downloads = Downloads(reports)
+    turns = Turns()
+    downloads = Downloads(reports, turns)
     api = Api(
         auth,
         reports=reports,
@@ -230,6 +232,7 @@ def _build(settings: Settings) -> App:
         for_callers=reports.without_ids(),
         registry=reports,
         downloads=downloads,
+        turns=turns,
         keeps_content=_content_settings(settings).enabled,
         recording=recording,
     )
@@ -419,6 +422,8 @@ class _Gateway:
         finally:
             self._running = False
             await self._drain()
+            # What is frozen is not freed at the end of the process: DuckDB complains of leaks.
+            gc.unfreeze()
 
     async def _drain(self) -> None:
         if not await self._relay.wait_idle(SETTLE_S):

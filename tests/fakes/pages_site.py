@@ -16,6 +16,7 @@ from fakes.sample_ledger import sample_catalog, sample_keys
 from regulars.app import new_key
 from regulars.http.downloads import Downloads
 from regulars.http.explain import explainer
+from regulars.http.turns import Turns
 from regulars.http.wanted import WantedReader
 from regulars.identity.end_user import EndUsers
 from regulars.identity.new_users import NewUsers
@@ -67,7 +68,7 @@ def make_deps(store: SqliteStore) -> WebDeps:
         version="0.0-test",
         routing=lambda: overview(planner, catalog, monotonic()),
         explain=explainer(planner, wanted, "default"),
-        export=Downloads(store).send,
+        export=Downloads(store, Turns()).send,
     )
 
 

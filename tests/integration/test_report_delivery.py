@@ -16,7 +16,7 @@ import pytest
 from fakes.sample_ledger import sample_rows
 from regulars.config.settings import ReportSettings, WebhookSettings
 from regulars.delivery.runner import LOST_S, ReportRunner
-from regulars.stores.base import Delivery
+from regulars.stores.deliveries import Delivery
 from regulars.stores.sqlite import SqliteStore, open_store
 from regulars.stores.sqlite.deliveries import SqliteDeliveries
 

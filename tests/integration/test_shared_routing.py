@@ -17,7 +17,8 @@ from regulars.routing.health import Failure, Health
 from regulars.routing.plan import Candidate
 from regulars.routing.sharing import Outbox, SharedLoads, SharedPlacement, SharedTrouble, Sharing
 from regulars.routing.warmhrw import Router
-from regulars.stores.base import Heard, StoreError
+from regulars.stores.base import StoreError
+from regulars.stores.shared import Heard
 from regulars.stores.sqlite.shared_routing import (
     PLACEMENTS_KEPT_S,
     TIDY_S,

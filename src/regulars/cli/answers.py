@@ -84,13 +84,19 @@ def answers(url: str | None, key_env: str, config: Path | None) -> Generator[Ans
 
 
 def report(asked: Answers, params: Params) -> list[dict[str, Any]]:
-    """Return the rows of a report, money as exact decimals."""
+    """Return the rows of a report, money as exact decimals; remarks on it go to stderr."""
     from decimal import Decimal
 
+    from regulars.exports.jsonl_file import NOTE
+
     decode = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
-    wanted = {**params, "format": "jsonl", "bare": "true"}
-    with closing(asked.export(wanted)) as pieces:
-        return decode.decode_lines(b"".join(pieces))  # pyright: ignore[reportReturnType] - one a line
+    with closing(asked.export({**params, "format": "jsonl"})) as pieces:
+        lines: list[Any] = decode.decode_lines(b"".join(pieces))  # pyright: ignore[reportAssignmentType] - one a line
+    for line in lines:
+        for remark in line.pop(NOTE, {}).get("remarks", ()):
+            typer.echo(remark, err=True)
+    # Without rows a line only says so.
+    return [line for line in lines if line]
 
 
 class StoreAnswers:

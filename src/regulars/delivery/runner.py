@@ -21,7 +21,8 @@ from regulars.exports.export import Source
 from regulars.exports.missing import ExportError
 from regulars.reports.schema import ReportError
 from regulars.reports.windows import zone_named
-from regulars.stores.base import Deliveries, Delivery, StoreError
+from regulars.stores.base import StoreError
+from regulars.stores.deliveries import Deliveries, Delivery
 
 LOOK_MAX_S: Final = 30.0
 """At most so long between two looks at the clock, which may be set meanwhile."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from regulars.exports.table import Column, Kind, Row
+from regulars.exports.table import Column, Kind, Page
 from regulars.reports.definitions import DIMENSIONS, METRICS
 from regulars.reports.schema import LIMIT_MAX, TIME, Condition, ReportQuery, Unit
 from regulars.stores.base import Filter, Reports, StoreTimeoutError
@@ -39,18 +39,26 @@ def report_columns(query: ReportQuery) -> tuple[Column, ...]:
     return tuple(Column(name, _kind(name)) for name in query.columns)
 
 
-def report_rows(reports: Reports, query: ReportQuery) -> Iterator[tuple[Row, ...]]:
-    """Yield the answer's rows: all, or the first of them where the limit is below the greatest.
+def report_pages(
+    reports: Reports, query: ReportQuery, remarks: list[str] | None = None
+) -> Iterator[Page]:
+    """Yield the answer's rows, by columns: all, or the first of them where the limit is below the greatest.
+
+    A ranking of some users only is told in `remarks`, where there are any.
 
     Raises:
         StoreTimeoutError: groups are missing; the message says why.
     """
     while True:
         answer = reports.run(query)
-        if answer.cut is not None and answer.next is None:
+        top = query.limit < LIMIT_MAX
+        if answer.partial and answer.cut is not None and top and remarks is not None:
+            remarks.append(answer.cut)
+        elif answer.partial or (answer.cut is not None and answer.next is None):
             raise StoreTimeoutError(f"the report is not whole: {answer.cut}; ask for less at once")
-        yield answer.rows
-        if answer.next is None or query.limit < LIMIT_MAX:
+        if answer.rows:
+            yield list(zip(*answer.rows, strict=True))
+        if answer.next is None or top:
             return
         query = replace(query, cursor=answer.next)
 

@@ -1,19 +1,20 @@
 """One export: a question and a format become pieces of a file. API, pages, CLI and schedules ask here."""
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Literal, Protocol, get_args
 
-from regulars.exports.aggregated import report_columns, report_rows
+from regulars.exports.aggregated import report_columns, report_pages
 from regulars.exports.clock import clock
 from regulars.exports.csv_file import csv_pieces
 from regulars.exports.jsonl_file import jsonl_pieces
-from regulars.exports.requests import COLUMNS, request_rows
-from regulars.exports.table import About, Row, Table
+from regulars.exports.requests import request_columns, request_pages
+from regulars.exports.table import About, Column, Page, Table
 from regulars.reports.schema import ReportQuery
-from regulars.stores.base import Filter, Keys, Reports, Scans
+from regulars.stores.base import Filter, Keys, Reports
+from regulars.stores.scans import Scans
 
 Format = Literal["csv", "jsonl", "parquet", "pdf"]
 FORMATS: Final[tuple[Format, ...]] = get_args(Format)
@@ -69,18 +70,29 @@ def export_pieces(source: Source, query: ExportQuery) -> Generator[bytes]:
 
         yield pdf_file(source, query.where, query.about())
         return
-    with closing(_pages(source, query)) as pages:
-        columns = COLUMNS if query.report is None else report_columns(query.report)
-        yield from _writer(query)(Table(columns, pages), query.about())
+    remarks: list[str] = []
+    with closing(_pages(source, query, remarks)) as pages:
+        yield from _writer(query)(Table(_columns(query), pages, remarks), query.about())
 
 
-def _pages(source: Source, query: ExportQuery) -> Generator[Sequence[Row]]:
+def _columns(query: ExportQuery) -> tuple[Column, ...]:
     if query.report is not None:
-        yield from report_rows(source, query.report)
+        return report_columns(query.report)
+    return request_columns(extra=_extra(query))
+
+
+def _pages(source: Source, query: ExportQuery, remarks: list[str]) -> Generator[Page]:
+    if query.report is not None:
+        # A file without words about itself has no place for any.
+        yield from report_pages(source, query.report, None if query.bare else remarks)
         return
     keys = {key.hash: key for key in source.list_keys()}
-    with closing(source.scan(query.where)) as pages:
-        yield from request_rows(pages, keys)
+    yield from request_pages(source, query.where, keys, extra=_extra(query))
+
+
+def _extra(query: ExportQuery) -> bool:
+    # The columns of the CSV are OpenRouter's; who reads other formats finds his own by name.
+    return query.format != "csv"
 
 
 def _writer(query: ExportQuery) -> Callable[[Table, About], Iterator[bytes]]:

@@ -4,13 +4,13 @@ The first row has a key more that names time zone and filters, the last one says
 is whole; where there are no rows one line says both. `bare` leaves them away.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import msgspec
 
 from regulars.exports.clock import clock
-from regulars.exports.table import About, Kind, Row, Table
+from regulars.exports.table import About, Kind, Page, Table, written
 from regulars.model.money import usd_text
 
 NOTE: Final = "regulars_export"
@@ -25,20 +25,20 @@ def jsonl_pieces(table: Table, about: About, *, bare: bool) -> Iterator[bytes]:
         table, about.zone, money=lambda nanos: msgspec.Raw(usd_text(nanos).encode())
     )
     for page in table.pages:
-        if not page:
-            continue
         found = objects(page)
         if last is not None:
             found.insert(0, last)
         elif note:
             found[0][NOTE] = note
         last = found.pop()
-        count += len(page)
+        count += len(page[0])
         yield encode(found)
     if bare:
         yield encode([] if last is None else [last])
         return
-    whole = {"complete": True, "rows": count}
+    whole: dict[str, Any] = {"complete": True, "rows": count}
+    if table.remarks:
+        whole["remarks"] = table.remarks
     if last is None:
         last = {NOTE: note | whole}
     else:
@@ -48,7 +48,7 @@ def jsonl_pieces(table: Table, about: About, *, bare: bool) -> Iterator[bytes]:
 
 def object_maker(
     table: Table, zone: str, *, money: Callable[[int], Any]
-) -> Callable[[Sequence[Row]], list[dict[str, Any]]]:
+) -> Callable[[Page], list[dict[str, Any]]]:
     """Return what makes objects of rows; `money` writes nano-USD."""
     write_time = clock(zone, between="T")
     utc = "Z" if zone == "UTC" else ""
@@ -58,14 +58,13 @@ def object_maker(
         "flag": bool,
     }
     names = [column.name for column in table.columns]
-    special = [(c.name, writers[c.kind]) for c in table.columns if c.kind in writers]
+    plan = [writers.get(column.kind) for column in table.columns]
 
-    def make(page: Sequence[Row]) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = [dict(zip(names, row, strict=True)) for row in page]
-        for each in found:
-            for name, write in special:
-                if each[name] is not None:
-                    each[name] = write(each[name])
-        return found
+    def make(page: Page) -> list[dict[str, Any]]:
+        columns = [
+            cells if write is None else written(cells, write)
+            for write, cells in zip(plan, page, strict=True)
+        ]
+        return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
     return make

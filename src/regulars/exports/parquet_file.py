@@ -5,7 +5,7 @@ when the last piece is out. A cut file has no footer, so every reader refuses it
 and the row count stand in the footer's metadata.
 """
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
@@ -46,7 +46,7 @@ def parquet_pieces(table: Table, about: About) -> Generator[bytes]:
         count = _write_rows(table, rows_file)
         with duckdb.connect(config=_config(name)) as connection:
             source = _rows_of(table, rows_file if count else None)
-            _copy(connection, source, file, _told(about, count))
+            _copy(connection, source, file, _told(about, count, table.remarks))
         rows_file.unlink()
         yield from _pieces(file)
 
@@ -69,7 +69,7 @@ def _write_rows(table: Table, target: Path) -> int:
     with target.open("wb") as out:
         for page in table.pages:
             out.write(encode(objects(page)))
-            count += len(page)
+            count += len(page[0])
     return count
 
 
@@ -84,12 +84,13 @@ def _rows_of(table: Table, rows_file: Path | None) -> str:
     )
 
 
-def _told(about: About, count: int) -> str:
+def _told(about: About, count: int, remarks: Sequence[str]) -> str:
     told = {
         "title": about.title,
         "time_zone": about.zone,
         "rows": str(count),
         **dict(about.filters),
+        **({"remarks": "; ".join(remarks)} if remarks else {}),
     }
     return ", ".join(f"{_text('regulars_' + name)}: {_text(value)}" for name, value in told.items())
 

@@ -1,23 +1,26 @@
 """What every export format writes: named, typed columns, and pages of rows."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
 
 Kind = Literal["text", "time", "usd", "count", "number", "flag"]
 """Cells: `time` is microseconds since 1970, `usd` whole nano-USD, `number` any real number; None
 is unknown or none. Only `text` comes from strangers."""
 
-Row = Sequence[Any]
+LOOKED_AT: Final = 32
+"""So many cells tell whether a column's repeat."""
+
+Page = Sequence[Sequence[Any]]
+"""Some rows, by their columns; never without a row."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column. `extra`: not in the CSV, whose columns others fixed."""
+    """One column."""
 
     name: str
     kind: Kind
-    extra: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,17 @@ class Table:
     """Rows by pages; who reads it closes `pages` when leaving early."""
 
     columns: tuple[Column, ...]
-    pages: Iterator[Sequence[Row]]
+    pages: Iterator[Page]
+    remarks: list[str] = field(default_factory=list)
+    """What the file's end says beside that it is whole; known once all pages are read."""
+
+
+def written(cells: Sequence[Any], write: Callable[[Any], Any], *, none: Any = None) -> list[Any]:
+    """Write each cell; where few differ, each different one once. None is written as `none`."""
+    if len(set(cells[:LOOKED_AT])) * 2 > LOOKED_AT:
+        return [none if cell is None else write(cell) for cell in cells]
+    words = {cell: none if cell is None else write(cell) for cell in set(cells)}
+    return [*map(words.__getitem__, cells)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,8 @@ from regulars.routing.keys import StickyKeys
 from regulars.routing.plan import Candidate
 from regulars.routing.sharing import Outbox, Sharing
 from regulars.routing.warmhrw import Router
-from regulars.stores.base import Heard, SharedRouting, StoreError
+from regulars.stores.base import StoreError
+from regulars.stores.shared import Heard, SharedRouting
 from regulars.wire.chat import ChatRequest
 
 LOST_S: Final = 5.0

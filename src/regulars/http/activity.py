@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from starlette.concurrency import run_in_threadpool
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from regulars.http import query
-from regulars.http.api import Api, Handler, json_response
+from regulars.http.api import Api, Handler, json_array, json_response
 from regulars.http.auth import require_management
 from regulars.http.report_json import FILTERS, cell, conditions
 from regulars.model.caller import ApiKey
@@ -66,15 +66,19 @@ def get_activity(api: Api) -> Handler:
             order=(Order(TIME), Order("cost"), Order("requests")),
             limit=ROWS_MAX,
         )
-        result = await run_in_threadpool(api.reports.run, asked)
-        if result.cut is not None:
-            raise CallerError(
-                f"this answer has over {ROWS_MAX} rows; narrow it by date, from, to, user or model"
-            )
-        rows = [dict(zip(result.columns, row, strict=True)) for row in result.rows]
-        return json_response({"data": [_item(row, groups) for row in rows]})
+        return json_response({"data": await api.turns.run(_items, api, asked, groups)})
 
     return handle
+
+
+def _items(api: Api, asked: ReportQuery, groups: tuple[str, ...]) -> msgspec.Raw:
+    result = api.reports.run(asked)
+    if result.cut is not None:
+        raise CallerError(
+            f"this answer has over {ROWS_MAX} rows; narrow it by date, from, to, user or model"
+        )
+    rows = (dict(zip(result.columns, row, strict=True)) for row in result.rows)
+    return json_array([_item(row, groups) for row in rows])
 
 
 def _with_user(params: Mapping[str, str]) -> dict[str, str]:

@@ -5,12 +5,11 @@ from time import perf_counter
 from typing import Any, Final, TypeVar
 
 import msgspec
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
 from regulars.http import query
-from regulars.http.api import Api, Handler, json_response
+from regulars.http.api import Api, Handler, json_array, json_response
 from regulars.http.auth import require_management
 from regulars.http.body import read_small_body
 from regulars.http.report_json import cell
@@ -147,16 +146,15 @@ def post_query(api: Api) -> Handler:
         asked = _decoded(await read_small_body(request))
         wanted = _query(api, key, asked)
         began = perf_counter()
-        result = await run_in_threadpool(api.reports.run, wanted)
-        rows = _rows(result, asked)
+        result, count, rows = await api.turns.run(_answer, api, wanted, asked)
         return json_response(
             {
                 "data": {
                     "data": rows,
                     "metadata": {
-                        "row_count": len(rows),
+                        "row_count": count,
                         "query_time_ms": round((perf_counter() - began) * 1000, 3),
-                        "truncated": result.cut is not None or len(rows) < len(result.rows),
+                        "truncated": result.cut is not None or count < len(result.rows),
                         "cut": result.cut,
                     },
                 }
@@ -164,6 +162,12 @@ def post_query(api: Api) -> Handler:
         )
 
     return handle
+
+
+def _answer(api: Api, wanted: ReportQuery, asked: Asked) -> tuple[ReportResult, int, msgspec.Raw]:
+    result = api.reports.run(wanted)
+    rows = _rows(result, asked)
+    return result, len(rows), json_array(rows)
 
 
 def _decoded(body: bytes) -> Asked:

@@ -1,6 +1,5 @@
 """Exports on their way to clients: few at once, streamed, cut short where they cannot be whole."""
 
-import sys
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from typing import Final
 
@@ -11,22 +10,20 @@ from typing_extensions import override
 
 from regulars.exports.export import MEDIA_TYPES, ExportQuery, Source, export_pieces
 from regulars.exports.missing import ExportError
+from regulars.http.turns import Turns
 from regulars.model.errors import CallerError, UnavailableError
 
 EXPORTS_MAX: Final = 2
 """Exports a process makes at once; each is work of many seconds beside the requests'."""
 RETRY_AFTER_S: Final = 10.0
-SWITCH_S: Final = 0.0005
-"""How long an export's thread may keep the interpreter from requests; Python's own 5 ms made their
-p99 3 times what it was."""
 
 
 class Downloads:
     """Makes files for the API and for the pages, whose exports share the same places."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, turns: Turns) -> None:
         self._source = source
-        self._places = _Places()
+        self._places = _Places(turns)
 
     async def send(self, wanted: ExportQuery) -> Response:
         """Begin an export and return the answer that streams it.
@@ -52,11 +49,11 @@ class Downloads:
 
 
 class _Places:
-    """The exports under way. Threads take shorter turns while there are any; event loop only."""
+    """The exports under way; event loop only."""
 
-    def __init__(self) -> None:
+    def __init__(self, turns: Turns) -> None:
         self._taken = 0
-        self._usual_s = sys.getswitchinterval()
+        self._turns = turns
 
     @property
     def free(self) -> bool:
@@ -64,12 +61,11 @@ class _Places:
 
     def take(self) -> None:
         self._taken += 1
-        sys.setswitchinterval(SWITCH_S)
+        self._turns.begin()
 
     def give_back(self) -> None:
         self._taken -= 1
-        if not self._taken:
-            sys.setswitchinterval(self._usual_s)
+        self._turns.end()
 
 
 class _Download:

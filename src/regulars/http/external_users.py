@@ -19,7 +19,7 @@ from regulars.identity.name import USER_LENGTH_MAX, accept_name
 from regulars.model.caller import ApiKey
 from regulars.model.errors import CallerError, ConflictError, NotFoundError
 from regulars.reports.schema import LIMIT_MAX, Condition, Order, ReportQuery
-from regulars.stores.base import Registered
+from regulars.stores.registry import Registered
 from regulars.wire.views import iso_time
 
 PARAMS: Final = frozenset({"offset", "limit", "user", "include_inactive"})

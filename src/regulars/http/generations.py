@@ -73,7 +73,7 @@ def list_generations(api: Api) -> Handler:
             from_us=span.from_us,
             to_us=span.to_us,
         )
-        rows, cursor = await run_in_threadpool(
+        rows, cursor = await api.turns.run(
             _reports(api, key).generations,
             where,
             limit=query.limit(params),

@@ -149,9 +149,9 @@ def _paths() -> Json:
         "/external-users/{user}": {
             "get": _external_user("One external user, active or not"),
             "patch": _external_user("Turn a user on or off", body="ExternalUserChange"),
-            "delete": _external_user("Turn a user off; 204"),
+            "delete": _without_answer(_external_user("Turn a user off; he and his rows stay")),
         },
-        "/users": {"get": _get("End users by any metric", _page("User"), users.LIST_PARAMS)},
+        "/users": {"get": _get("End users by any metric", _ranked("User"), users.LIST_PARAMS)},
         "/users/{user}": {
             "get": _get("One end user in full", _data("UserInFull"), users.ONE_PARAMS, path="user"),
             "delete": _get(
@@ -238,7 +238,15 @@ def _get(
 def _external_user(summary: str, *, body: str | None = None) -> Json:
     path = None if body == "NewExternalUser" else "user"
     described = _get(summary, _data("ExternalUser"), frozenset(), path=path)
+    answers = described["responses"]
+    if path is None:
+        answers["201"] = answers.pop("200")
     return described if body is None else described | {"requestBody": _body(_ref(body))}
+
+
+def _without_answer(described: Json) -> Json:
+    answers = {"204": {"description": "Done."}, "default": described["responses"]["default"]}
+    return described | {"responses": answers}
 
 
 def _export() -> Json:
@@ -366,6 +374,12 @@ def _data(name: str) -> Json:
 
 def _list(name: str) -> Json:
     return fields({"data": {"type": "array", "items": _ref(name)}})
+
+
+def _ranked(name: str) -> Json:
+    cut = "Who was not looked at, where a figure is not read of everybody's requests."
+    page = _page(name)["properties"]
+    return fields({**page, "cut": {"type": ["string", "null"], "description": cut}})
 
 
 def _page(name: str) -> Json:

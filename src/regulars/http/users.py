@@ -46,7 +46,8 @@ SPEED: Final = (
 def list_users(api: Api) -> Handler:
     """`GET /users` (management key): the last 30 days, today with them, unless `from` or `to` say otherwise.
 
-    `q` searches ids, `sort` takes any metric; requests that named nobody are left out.
+    `q` searches ids, `sort` takes any metric; requests that named nobody are left out. `cut` says
+    who was not looked at, where a figure is not read of everybody's requests.
     """
 
     async def handle(request: Request, key: ApiKey) -> Response:
@@ -68,8 +69,10 @@ def list_users(api: Api) -> Handler:
             limit=query.limit(params),
             cursor=query.text(params, "cursor"),
         )
-        page, cursor = await run_in_threadpool(_page, api, asked)
-        return json_response({"data": page, "next_cursor": cursor})
+        page, result = await api.turns.run(_page, api, asked)
+        # That there are more is what the cursor says.
+        cut = result.cut if result.partial else None
+        return json_response({"data": page, "next_cursor": result.next, "cut": cut})
 
     return handle
 
@@ -89,7 +92,7 @@ def get_user(api: Api) -> Handler:
             window=_window(api, query.span(params)),
             zone=zone(params),
         )
-        view = await run_in_threadpool(user_view, api.reports, user, asked)
+        view = await api.turns.run(user_view, api.reports, user, asked)
         if view is None:
             raise NotFoundError(f"user {user[:100]!r} is not known; ids are case-sensitive")
         return json_response({"data": view})
@@ -128,7 +131,7 @@ def _window(api: Api, span: query.Span) -> Window:
     return Window(begin or 0, ALWAYS_US if span.to_us is None else span.to_us)
 
 
-def _page(api: Api, asked: ReportQuery) -> tuple[list[dict[str, Any]], str | None]:
+def _page(api: Api, asked: ReportQuery) -> tuple[list[dict[str, Any]], ReportResult]:
     result = api.reports.run(asked)
     page = items(result)
     people = [item["user"] for item in page]
@@ -138,7 +141,7 @@ def _page(api: Api, asked: ReportQuery) -> tuple[list[dict[str, Any]], str | Non
         name = item["user"]
         item["first_seen"] = iso_time(first[name]) if name in first else None
         item["trend"] = trends.get(name, [])
-    return page, result.next
+    return page, result
 
 
 def _trends(api: Api, asked: ReportQuery, people: list[str]) -> dict[str, list[dict[str, Any]]]:

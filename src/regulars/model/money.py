@@ -86,9 +86,11 @@ def plain_text(value: Decimal) -> str:
 
 def usd_text(nanousd: int) -> str:
     """Write nano-USD as an exact decimal number of USD, fit for JSON: 1500 → `0.0000015`."""
+    if 0 < nanousd < NANOUSD_PER_USD:
+        # Added before and cut off again: a format width costs three times as much.
+        return f"0.{str(NANOUSD_PER_USD + nanousd)[1:]}".rstrip("0")
     sign = "-" if nanousd < 0 else ""
     whole, nanos = divmod(abs(nanousd), NANOUSD_PER_USD)
     if not nanos:
         return f"{sign}{whole}"
-    # Added before and cut off again: a format width costs three times as much.
     return f"{sign}{whole}.{str(NANOUSD_PER_USD + nanos)[1:]}".rstrip("0")

@@ -153,9 +153,11 @@ class ReportResult:
     """An answer. Cells: money in whole nano-USD, times in microseconds, None for unknown or none.
 
     `cut` says why groups are missing, None when all are there; `next` goes on from the last row.
+    `partial`: some groups were not looked at, so better ones may be missing; `next` finds none.
     """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     cut: str | None = None
     next: str | None = None
+    partial: bool = False

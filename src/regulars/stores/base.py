@@ -1,13 +1,15 @@
-"""The roles a store can play, as protocols. A store may play just one."""
+"""The roles a store can play, as protocols: ledger, keys, people, reports; others stand beside this.
 
-from collections.abc import Callable, Generator, Sequence
+A store may play just one.
+"""
+
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Protocol, runtime_checkable
 
 from regulars.model.caller import ApiKey
 from regulars.model.generation import Generation
 from regulars.reports.schema import ReportQuery, ReportResult
-from regulars.routing.sharing import Outbox, SharedLoads, SharedPlacement, SharedTrouble
 
 
 class StoreError(Exception):
@@ -136,39 +138,6 @@ class Keys(Protocol):
 
     def key_changes(self, limit: int, *, key_hash: str | None = None) -> list[KeyChange]:
         """Return what was done to keys, or to one, the newest first."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """What another router told, `late_s` ago; the placements' ages are those of now."""
-
-    placements: tuple[SharedPlacement, ...]
-    loads: SharedLoads
-    late_s: float
-    troubles: tuple[SharedTrouble, ...] = ()
-
-
-class SharedRouting(Protocol):
-    """What routers of the same users tell each other. Blocking, quick; soft state.
-
-    Every method raises StoreError when the others cannot be reached.
-    """
-
-    def tell(self, outbox: Outbox) -> None:
-        """Tell the others what changed."""
-        ...
-
-    def hear(self) -> list[Heard]:
-        """Return what others told since the last call; the first call tells what is known."""
-        ...
-
-    def ask(self, keys: Sequence[int]) -> list[SharedPlacement]:
-        """Return where these keys were last, as far as anybody told."""
-        ...
-
-    def close(self) -> None:
-        """Let go of it; nobody may be using it."""
         ...
 
 
@@ -327,32 +296,6 @@ class Unpriced:
     last_seen_us: int
 
 
-@dataclass(frozen=True, slots=True)
-class Registered:
-    """An external user that was registered, or turned off; times are microseconds since 1970."""
-
-    name: str
-    is_active: bool
-    created_us: int
-    updated_us: int
-
-
-class Registry(Protocol):
-    """Keeps what was said of external users. Blocking, quick."""
-
-    def registered(self, account: str, *, limit: int) -> list[Registered]:
-        """Return them by name."""
-        ...
-
-    def register(self, account: str, user: Registered) -> None:
-        """Keep what is said of one; when he was registered first stays."""
-        ...
-
-    def find_registered(self, account: str, name: str) -> Registered | None:
-        """Return one by his name."""
-        ...
-
-
 GroupBy = Literal["user", "model", "provider", "key"]
 Step = Literal["minute", "hour", "day"]
 
@@ -399,67 +342,4 @@ class Reports(Protocol):
 
     def first_seen(self, account: str, users: Sequence[str]) -> dict[str, int]:
         """Return when each end user's first kept generation was accepted; strangers are left out."""
-        ...
-
-
-class Scans(Protocol):
-    """Reads every row of a question, however many: for exports. Blocking; call in a thread."""
-
-    def scan(self, where: Filter) -> Generator[list[Generation]]:
-        """Yield pages, newest first, without a snapshot between them; close it when leaving early.
-
-        Rows that come meanwhile behind the place reached are not seen: give `where` an end.
-
-        Raises:
-            StoreError: a page cannot be read; those before stay right.
-        """
-        ...
-
-
-DeliveryStatus = Literal["running", "delivered", "failed"]
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One scheduled report on its way: due when, where to, and how it went."""
-
-    id: int
-    report: str
-    due_us: int
-    started_us: int
-    ended_us: int | None = None
-    status: DeliveryStatus = "running"
-    target: str = ""
-    attempts: int = 0
-    bytes: int | None = None
-    error: str | None = None
-
-
-class Deliveries(Protocol):
-    """Who delivers which scheduled report, and how that went. Blocking, quick.
-
-    Every method raises StoreError when it cannot be asked.
-    """
-
-    def last_due(self, report: str, now_us: int) -> int:
-        """Return when this report was last due and taken, or first heard of: now, if it is new."""
-        ...
-
-    def unfinished(self, report: str, before_us: int) -> list[int]:
-        """Return due times whose delivery began before then and never ended."""
-        ...
-
-    def claim(self, wanted: Delivery, *, lost_before_us: int) -> int | None:
-        """Take a delivery for oneself, return its id; None where another has it or had it.
-
-        One that began before `lost_before_us` and never ended may be taken over.
-        """
-        ...
-
-    def end(self, delivery: Delivery) -> None:
-        """Record how it went."""
-        ...
-
-    def newest(self, limit: int) -> list[Delivery]:
-        """Return deliveries, the newest first."""
         ...

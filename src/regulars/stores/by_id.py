@@ -22,16 +22,15 @@ from regulars.stores.base import (
     KeyChange,
     Keys,
     People,
-    Registered,
-    Registry,
     Reports,
-    Scans,
     SeriesPoint,
     Step,
     Sums,
     UserRow,
 )
 from regulars.stores.names import name_of
+from regulars.stores.registry import Registered, Registry
+from regulars.stores.scans import Field, Page, Scans
 
 
 class Asked(Reports, Scans, Keys, People, Registry, Protocol):
@@ -104,11 +103,16 @@ class ReportsById:
         seen = self._store.first_seen(account, list(kept.values()))
         return {user: seen[name] for user, name in kept.items() if name in seen}
 
-    def scan(self, where: Filter) -> Generator[list[Generation]]:
-        """See `stores.base.Scans`."""
-        with closing(self._store.scan(self._of(where))) as pages:
+    def scan(self, where: Filter, fields: Sequence[Field]) -> Generator[Page]:
+        """See `stores.scans.Scans`."""
+        with closing(self._store.scan(self._of(where), fields)) as pages:
             for page in pages:
-                yield [self._shown(row) for row in page]
+                yield [
+                    [self._id(where.account, name) for name in column]
+                    if field == "end_user"
+                    else column
+                    for field, column in zip(fields, page, strict=True)
+                ]
 
     def find_key(self, key_hash: str) -> ApiKey | None:
         """See `stores.base.Keys`."""
@@ -137,16 +141,16 @@ class ReportsById:
         return self._store.key_changes(limit, key_hash=key_hash)
 
     def registered(self, account: str, *, limit: int) -> list[Registered]:
-        """See `stores.base.Registry`."""
+        """See `stores.registry.Registry`."""
         found = self._store.registered(account, limit=limit)
         return [replace(one, name=self._at_rest.shown(account, one.name)) for one in found]
 
     def register(self, account: str, user: Registered) -> None:
-        """See `stores.base.Registry`."""
+        """See `stores.registry.Registry`."""
         self._store.register(account, replace(user, name=self._name(account, user.name)))
 
     def find_registered(self, account: str, name: str) -> Registered | None:
-        """See `stores.base.Registry`."""
+        """See `stores.registry.Registry`."""
         found = self._store.find_registered(account, self._name(account, name))
         return None if found is None else replace(found, name=name)
 

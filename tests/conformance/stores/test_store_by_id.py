@@ -26,11 +26,11 @@ def reports(store: SqliteStore) -> ReportsById:
 def test_lists_sums_and_scans_find_an_id_and_its_pseudonym(store: SqliteStore) -> None:
     asked = reports(store)
 
-    with closing(asked.scan(OF_ADA)) as pages:
-        scanned = [row for page in pages for row in page]
+    with closing(asked.scan(OF_ADA, ("id", "end_user"))) as pages:
+        scanned = [row for page in pages for row in zip(*page, strict=True)]
     listed, _ = asked.generations(Filter("default", user=ADA), limit=10, before=None)
 
-    assert scanned == listed
+    assert scanned == [(row.id, row.end_user) for row in listed]
     assert [row.end_user for row in listed] == [ADA] * 6
     assert asked.totals(OF_ADA).requests == 6
     assert [row.user for row in asked.users(OF_ADA, limit=10)] == [ADA]

@@ -18,10 +18,14 @@ from regulars.reports.schema import Distinct, Last, Quantile, Ratio, ReportQuery
 from regulars.reports.windows import Bucket
 from regulars.stores.sqlite.columns import PLACES, counted, dimensions, figure, figures, needs_rows
 from regulars.stores.sqlite.places import PLACE_BITS, bound
-from regulars.stores.sqlite.slices import ROWS, TIME_COLUMN, Slice, Table, slices
+from regulars.stores.sqlite.slices import ROWS, TIME_COLUMN, End, Slice, Table, slices
 
 LEAST: Final = -(1 << 62)
 """Where unknown figures stand when groups are sorted: last of all that fall."""
+
+
+_Span = tuple[int, int, int, int]
+"""First unit, the one past the last, the bucket's number, the sign."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,8 @@ def compile_query(query: ReportQuery, wheres: Wheres, buckets: Sequence[Bucket])
     """Return the SELECT without order and limit. Source: `reports.definitions` for each metric."""
     parts = _parts(query, wheres, buckets)
     groups = [f"g{number}" for number in range(len(query.dimensions) + 1)]
-    wanted = _Wanted(query, wheres, tuple(parts))
+    minus = any(span[3] < 0 for spans in parts.values() for span in spans)
+    wanted = _Wanted(query, wheres, tuple(parts), minus)
     values = {
         **wheres.values,
         **{f"{table}_parts": json.dumps(found) for table, found in parts.items()},
@@ -55,18 +60,30 @@ def compile_query(query: ReportQuery, wheres: Wheres, buckets: Sequence[Bucket])
     metrics = ", ".join(f"{_metric(name)} AS m{n}" for n, name in enumerate(query.metrics))
     grouped = query.step is not None or query.dimensions
     # Without groups there is one answer, even of nothing.
-    keys = ", ".join(groups) if grouped else "0 AS g0"
-    # One bucket is no group: to sort by it too would take a fifth longer.
+    keys = ", ".join(
+        [*([] if query.step else ["0 AS g0"]), *(groups if query.step else groups[1:])]
+    )
+    # One bucket is no group: to sort by it too, or carry it along, would take a fifth longer.
     sorted_by = groups if query.step else groups[1:]
     by = f" GROUP BY {', '.join(sorted_by)}" if grouped else ""
-    ctes = [
-        *(_parts_cte(table) for table in parts),
-        f"base AS MATERIALIZED (SELECT {keys}, {metrics} FROM ({_union(wanted, figures(query.metrics))}){by})",
-    ]
+    names = figures(query.metrics)
+    if minus:
+        # Who was there only in what was subtracted was not there.
+        names, by = tuple({*names, "requests"}), f"{by} HAVING sum(f_requests) > 0"
+    ctes = [_parts_cte(table) for table in parts]
+    quantiles = _quantiles(query)
+    origin = f"({_union(wanted, names)})"
+    if quantiles and wheres.user_ids is not None:
+        # Some people's rows lie all over the file: they are read once, for all figures.
+        names = tuple(dict.fromkeys((*names, *quantiles)))
+        ctes.append(f"read_once AS MATERIALIZED ({_union(wanted, names)})")
+        origin = "read_once"
+    ctes.append(f"base AS (SELECT {keys}, {metrics} FROM {origin}{by})")
     columns = [f"base.{group}" for group in groups]
     joins = ""
-    for name, percents in _quantiles(query).items():
-        ctes.append(_quantile_cte(wanted, name, percents, groups))
+    for name, percents in quantiles.items():
+        read = origin if origin == "read_once" else f"({_union(wanted, (name,))})"
+        ctes.append(_quantile_cte(read, name, percents, groups))
         joins += f" LEFT JOIN q_{name} USING ({', '.join(groups)})"
     for number, name in enumerate(query.metrics):
         formula = METRICS[name].formula
@@ -81,6 +98,8 @@ class _Wanted:
     query: ReportQuery
     wheres: Wheres
     tables: tuple[Table, ...]
+    minus: bool
+    """Whether some parts are subtracted."""
 
 
 def _level(query: ReportQuery) -> Table:
@@ -94,32 +113,48 @@ def _level(query: ReportQuery) -> Table:
 
 def _parts(
     query: ReportQuery, wheres: Wheres, buckets: Sequence[Bucket]
-) -> dict[Table, list[tuple[int, int, int]]]:
-    level = _level(query)
-    found: dict[Table, list[tuple[int, int, int]]] = {}
+) -> dict[Table, list[_Span]]:
+    level, less = _level(query), _less(query, wheres)
+    found: dict[Table, list[_Span]] = {}
     for number, bucket in enumerate(buckets):
         for part in slices(
-            level, bucket.from_us, bucket.to_us, one_user=wheres.user_ids is not None
+            level,
+            bucket.from_us,
+            bucket.to_us,
+            one_user=wheres.user_ids is not None,
+            less=less,
         ):
             found.setdefault(part.table, []).extend(_spans(part, number, wheres))
     return found or {"generation": []}
 
 
-def _spans(part: Slice, number: int, wheres: Wheres) -> list[tuple[int, int, int]]:
+def _less(query: ReportQuery, wheres: Wheres) -> tuple[End, ...]:
+    """Return the ends of the window at which this question's figures may be subtracted."""
+    if query.dimensions != ("user",) or query.step is not None or wheres.user_ids is not None:
+        return ()
+    formulas = [METRICS[name].formula for name in query.metrics]
+    if not all(isinstance(each, Sum | Ratio | Last) for each in formulas):
+        return ()
+    # Who was there after the end would be seen last then.
+    return ("begin",) if any(isinstance(each, Last) for each in formulas) else ("begin", "end")
+
+
+def _spans(part: Slice, number: int, wheres: Wheres) -> list[_Span]:
     assert part.start is not None, "buckets are closed"
     assert part.end is not None, "buckets are closed"
     if part.table in ROWS:
-        return [(bound(part.start), bound(part.end), number)]
+        return [(bound(part.start), bound(part.end), number, part.sign)]
     if wheres.user_ids is not None:
         # A seek per unit for each person, instead of a walk over everyone's.
-        return [(unit, unit + 1, number) for unit in range(part.start, part.end)]
-    return [(part.start, part.end, number)]
+        return [(unit, unit + 1, number, 1) for unit in range(part.start, part.end)]
+    return [(part.start, part.end, number, part.sign)]
 
 
 def _parts_cte(table: Table) -> str:
     return (
-        f"{table}_part (first, past, bucket) AS MATERIALIZED (SELECT json_extract(value, '$[0]'), "
-        f"json_extract(value, '$[1]'), json_extract(value, '$[2]') FROM json_each(:{table}_parts))"
+        f"{table}_part (first, past, bucket, sign) AS MATERIALIZED (SELECT json_extract(value, '$[0]'), "
+        f"json_extract(value, '$[1]'), json_extract(value, '$[2]'), json_extract(value, '$[3]') "
+        f"FROM json_each(:{table}_parts))"
     )
 
 
@@ -130,11 +165,13 @@ def _union(wanted: _Wanted, names: Sequence[str]) -> str:
 def _select(wanted: _Wanted, table: Table, names: Sequence[str]) -> str:
     of_row = table in ROWS
     query, wheres = wanted.query, wanted.wheres
-    columns = [f"{table}_part.bucket AS g0"]
+    bucketed = query.step is not None or any(_quantiles(query))
+    columns = [f"{table}_part.bucket AS g0"] if bucketed else []
     for number, name in enumerate(query.dimensions, start=1):
         columns.append(f"{_dimension(name, of_row=of_row)} AS g{number}")
     columns += [f"{_dimension(name, of_row=of_row)} AS d_{name}" for name in counted(query.metrics)]
-    columns += [f"{figure(name, of_row=of_row)} AS f_{name}" for name in names]
+    times = "sign * " if wanted.minus else ""
+    columns += [f"{times}({figure(name, of_row=of_row)}) AS f_{name}" for name in names]
     if any(isinstance(METRICS[name].formula, Last) for name in query.metrics):
         columns.append(f"(row >> {PLACE_BITS}) AS last_us" if of_row else "last_us")
     return f"SELECT {', '.join(columns)} FROM {table}_part CROSS JOIN {_origin(table, wheres)}"
@@ -196,11 +233,8 @@ def _quantiles(query: ReportQuery) -> dict[str, list[int]]:
     return found
 
 
-def _quantile_cte(
-    wanted: _Wanted, name: str, percents: Sequence[int], groups: Sequence[str]
-) -> str:
+def _quantile_cte(origin: str, name: str, percents: Sequence[int], groups: Sequence[str]) -> str:
     keys = ", ".join(groups)
-    inner = _union(wanted, (name,))
     # The n-th of c values, n = ceil(c * percent / 100), in whole numbers.
     picks = ", ".join(
         f"max(iif(n = (c * {percent} + 99) / 100, f_{name}, NULL)) AS p{percent}"
@@ -208,7 +242,7 @@ def _quantile_cte(
     )
     ranked = (
         f"SELECT {keys}, f_{name}, row_number() OVER (PARTITION BY {keys} ORDER BY f_{name}) AS n, "
-        f"count(*) OVER (PARTITION BY {keys}) AS c FROM ({inner}) WHERE f_{name} IS NOT NULL"
+        f"count(*) OVER (PARTITION BY {keys}) AS c FROM {origin} WHERE f_{name} IS NOT NULL"
     )
     return f"q_{name} AS MATERIALIZED (SELECT {keys}, {picks} FROM ({ranked}) GROUP BY {keys})"
 

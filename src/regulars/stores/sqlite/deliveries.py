@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from regulars.stores.base import Delivery
+from regulars.stores.deliveries import Delivery
 from regulars.stores.sqlite.connect import connect, create_file, store_errors
 
 KEPT_MAX: Final = 10_000
@@ -52,7 +52,7 @@ def deliveries_path(store: Path) -> Path:
 
 
 class SqliteDeliveries:
-    """Plays `stores.base.Deliveries`; any thread and any process may ask."""
+    """Plays `stores.deliveries.Deliveries`; any thread and any process may ask."""
 
     def __init__(self, path: Path) -> None:
         create_file(path)
@@ -65,14 +65,14 @@ class SqliteDeliveries:
                 self._connection.execute(table)
 
     def last_due(self, report: str, now_us: int) -> int:
-        """See `stores.base.Deliveries`."""
+        """See `stores.deliveries.Deliveries`."""
         with self._writing() as connection:
             connection.execute("INSERT OR IGNORE INTO schedule VALUES (?, ?)", (report, now_us))
             (last,) = connection.execute(_LAST, (report,)).fetchone()
         return int(last)
 
     def unfinished(self, report: str, before_us: int) -> list[int]:
-        """See `stores.base.Deliveries`."""
+        """See `stores.deliveries.Deliveries`."""
         query = (
             "SELECT due_us FROM delivery WHERE report = ? AND status = 'running' AND started_us < ?"
         )
@@ -80,7 +80,7 @@ class SqliteDeliveries:
             return [due for (due,) in connection.execute(query, (report, before_us))]
 
     def claim(self, wanted: Delivery, *, lost_before_us: int) -> int | None:
-        """See `stores.base.Deliveries`."""
+        """See `stores.deliveries.Deliveries`."""
         values = (wanted.report, wanted.due_us, wanted.started_us, wanted.target, lost_before_us)
         with self._writing() as connection:
             found = connection.execute(_CLAIM, values).fetchone()
@@ -90,7 +90,7 @@ class SqliteDeliveries:
         return None if found is None else int(found[0])
 
     def end(self, delivery: Delivery) -> None:
-        """See `stores.base.Deliveries`."""
+        """See `stores.deliveries.Deliveries`."""
         with self._writing() as connection:
             connection.execute(
                 _END,
@@ -105,7 +105,7 @@ class SqliteDeliveries:
             )
 
     def newest(self, limit: int) -> list[Delivery]:
-        """See `stores.base.Deliveries`."""
+        """See `stores.deliveries.Deliveries`."""
         query = f"SELECT {_COLUMNS} FROM delivery ORDER BY id DESC LIMIT ?"  # noqa: S608 - our own
         with self._writing() as connection:
             return [Delivery(*row) for row in connection.execute(query, (limit,))]

@@ -8,7 +8,9 @@ rows, which would cost every write; instead `hourly` tells the hours in which th
 # ruff: noqa: S608 - only our own table and column names are written into SQL; values are bound
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, Final
 
 from regulars.stores.base import Filter
@@ -19,24 +21,52 @@ from regulars.stores.sqlite.rows import SELECTED
 from regulars.stores.sqlite.slices import ROWS, Table
 
 Row = tuple[Any, ...]
+Values = dict[str, Any]
 _PEOPLE: Final[tuple[Table, ...]] = ("by_user", "tail")
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What is read of each row, its number first, and what fetches the rows of a query."""
+
+    selected: str
+    fetch: Callable[[sqlite3.Connection, str, Values], list[Row]]
+
+
+WHOLE: Final = Reading(SELECTED, lambda on, query, values: on.execute(query, values).fetchall())
+"""All columns, as `rows` decodes them."""
+
+
 def newest(
-    connection: sqlite3.Connection, where: Filter, *, last: int | None, limit: int
+    connection: sqlite3.Connection,
+    where: Filter,
+    *,
+    last: int | None,
+    limit: int,
+    reading: Reading = WHOLE,
 ) -> list[Row]:
-    """Return up to `limit` rows by SELECTED, from before the row number `last`."""
+    """Return up to `limit` rows from before the row number `last`."""
     values = _values(where, last) | {"limit": limit}
+
+    def fetch(table: Table, values: Values) -> list[Row]:
+        query = page_query(where, table, values, selected=reading.selected)
+        return reading.fetch(connection, query, values)
+
     if where.user is not None:
         # A row is folded or not, so none comes twice; its number is its first column.
-        both = [row for table in _PEOPLE for row in _rows(connection, where, table, values)]
-        return sorted(both, reverse=True)[:limit]
+        both = [row for table in _PEOPLE for row in fetch(table, values)]
+        return sorted(both, key=itemgetter(0), reverse=True)[:limit]
     if where.model is None and where.provider is None and where.key_hash is None:
-        return _rows(connection, where, "generation", values)
-    return _by_hours(connection, where, values)
+        return fetch("generation", values)
+    return _by_hours(connection, where, values, fetch)
 
 
-def _by_hours(connection: sqlite3.Connection, where: Filter, values: dict[str, Any]) -> list[Row]:
+def _by_hours(
+    connection: sqlite3.Connection,
+    where: Filter,
+    values: Values,
+    fetch: Callable[[Table, Values], list[Row]],
+) -> list[Row]:
     found: list[Row] = []
     limit: int = values["limit"]
     hours = connection.execute(hours_query(where), values | _hour_values(values))
@@ -46,8 +76,7 @@ def _by_hours(connection: sqlite3.Connection, where: Filter, values: dict[str, A
             "to_row": _least(bound(end_us), values["to_row"]),
             "limit": limit - len(found),
         }
-        query = page_query(where, "generation", values | within)
-        found += connection.execute(query, values | within).fetchall()
+        found += fetch("generation", values | within)
         if len(found) >= limit:
             break
     return found
@@ -56,7 +85,7 @@ def _by_hours(connection: sqlite3.Connection, where: Filter, values: dict[str, A
 def _spans(
     connection: sqlite3.Connection,
     where: Filter,
-    values: dict[str, Any],
+    values: Values,
     hours: Iterator[tuple[int, int]],
 ) -> Iterator[tuple[int, int]]:
     """Yield the times in which there are such rows, newest first."""
@@ -87,25 +116,19 @@ def quarters_query(where: Filter) -> str:
     )
 
 
-def page_query(where: Filter, table: Table, values: dict[str, Any]) -> str:
+def page_query(where: Filter, table: Table, values: Values, *, selected: str = SELECTED) -> str:
     """Return the query for rows of one table; bounds without a value are left out."""
     # One bound at each end: of two SQLite seeks by one and walks over all the other leaves out.
     tests = {"from_row": "row >= :from_row", "to_row": "row < :to_row"}
     wanted = conditions(where, user_column=user_column(table))
     wanted += [test for name, test in tests.items() if values[name] is not None]
     return (
-        f"SELECT {SELECTED} FROM {ROWS[table]} WHERE {' AND '.join(wanted)} "
+        f"SELECT {selected} FROM {ROWS[table]} WHERE {' AND '.join(wanted)} "
         "ORDER BY row DESC LIMIT :limit"
     )
 
 
-def _rows(
-    connection: sqlite3.Connection, where: Filter, table: Table, values: dict[str, Any]
-) -> list[Row]:
-    return connection.execute(page_query(where, table, values), values).fetchall()
-
-
-def _values(where: Filter, last: int | None) -> dict[str, Any]:
+def _values(where: Filter, last: int | None) -> Values:
     past = None if where.to_us is None else bound(where.to_us)
     return {
         "account": where.account,
@@ -118,7 +141,7 @@ def _values(where: Filter, last: int | None) -> dict[str, Any]:
     }
 
 
-def _hour_values(values: dict[str, Any]) -> dict[str, int]:
+def _hour_values(values: Values) -> dict[str, int]:
     first, past = values["from_row"], values["to_row"]
     return {
         "from_hour": 0 if first is None else time_at(first) // HOUR_US,

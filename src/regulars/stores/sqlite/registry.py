@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from regulars.stores.base import Registered
+from regulars.stores.registry import Registered
 from regulars.stores.sqlite.connect import connect, store_errors
 
 _ALL: Final = (
@@ -22,22 +22,22 @@ _PUT: Final = (
 
 
 class SqliteRegistry:
-    """Plays `stores.base.Registry`; seldom asked, so each call opens the file."""
+    """Plays `stores.registry.Registry`; seldom asked, so each call opens the file."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def registered(self, account: str, *, limit: int) -> list[Registered]:
-        """See `stores.base.Registry`."""
+        """See `stores.registry.Registry`."""
         return self._asked(_ALL, (account, limit))
 
     def register(self, account: str, user: Registered) -> None:
-        """See `stores.base.Registry`."""
+        """See `stores.registry.Registry`."""
         values = (account, user.name, user.is_active, user.created_us, user.updated_us)
         self._asked(_PUT, values)
 
     def find_registered(self, account: str, name: str) -> Registered | None:
-        """See `stores.base.Registry`."""
+        """See `stores.registry.Registry`."""
         return next(iter(self._asked(_ONE, (account, name))), None)
 
     def _asked(self, statement: str, values: tuple[str | int, ...]) -> list[Registered]:

@@ -11,9 +11,8 @@ from regulars.model.generation import Attempt, Billed, CostSource, Generation, O
 from regulars.model.ids import generation_id
 from regulars.model.money import Cost
 from regulars.model.tokens import Usage
-from regulars.stores.sqlite.names import texts_of
 from regulars.stores.sqlite.places import chance_of, place, time_at, time_of
-from regulars.stores.sqlite.stamp import NEVER, stamp
+from regulars.stores.sqlite.texts import Texts
 
 OUTCOME_CODES: Final = {
     Outcome.COMPLETED: 0,
@@ -55,9 +54,6 @@ COLUMNS: Final[tuple[str, ...]] = (
     "details",
 )
 SELECTED: Final = ", ".join(COLUMNS)
-
-TEXTS_KEPT_MAX: Final = 200_000
-"""What a decoder remembers of each kind before it begins anew."""
 
 _NO_USAGE: Final = Usage(0, 0)
 
@@ -227,45 +223,10 @@ def text_id(row: int, kept_id: int | str) -> str:
 
 def decode_all(connection: sqlite3.Connection, rows: Iterable[Sequence[Any]]) -> list[Generation]:
     """Make the generations of rows selected by SELECTED, in their order."""
-    return Decoder(connection).page(rows)
-
-
-class Decoder:
-    """Makes generations of rows, page after page, and remembers the texts it looked up.
-
-    One connection's. A text never changes its id, so what is remembered stays true; people are
-    looked up anew after each erasure or merge, so that no page names one who is forgotten by then.
-    """
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-        self._text: dict[int | None, str | None] = {None: None}
-        self._person: dict[int | None, str | None] = {None: None}
-        self._stamp = NEVER
-
-    def page(self, rows: Iterable[Sequence[Any]]) -> list[Generation]:
-        """Make the generations of rows selected by SELECTED, in their order."""
-        found = [(row, _DETAILS.decode(row[-1])) for row in rows]
-        text = self._learned("name", self._text, _word_ids(found))
-        if (now := stamp(self._connection)) != self._stamp:
-            self._stamp = now
-            self._person.clear()
-        person = self._learned("end_user", self._person, {row[_PERSON] for row, _ in found})
-        return [_decode(row, detail, text, person) for row, detail in found]
-
-    def _learned(
-        self, table: str, known: dict[int | None, str | None], wanted: set[int | None]
-    ) -> dict[int | None, str | None]:
-        missing = {number for number in wanted if number not in known}
-        if missing:
-            if len(known) > TEXTS_KEPT_MAX:
-                known.clear()
-                missing = wanted
-            numbers = [number for number in missing if number is not None]
-            # An id without a text is nobody's any more.
-            known |= {None: None} | dict.fromkeys(numbers)
-            known |= texts_of(self._connection, table, numbers)
-        return known
+    found = [(row, _DETAILS.decode(row[-1])) for row in rows]
+    texts = Texts(connection)
+    text, person = texts.words(_word_ids(found)), texts.people({row[_PERSON] for row, _ in found})
+    return [_decode(row, detail, text, person) for row, detail in found]
 
 
 _PERSON: Final = COLUMNS.index("end_user_id")
@@ -300,7 +261,7 @@ def _decode(
     text: Mapping[int | None, Any],
     person: Mapping[int | None, str | None],
 ) -> Generation:
-    # In the order of COLUMNS, without a dict by name: exports make a million of these.
+    # In the order of COLUMNS.
     (
         place_, kept_id, account, key, outcome, status, model, end_user, provider, endpoint,
         prompt_tokens, completion_tokens, cached_tokens, cache_write_tokens, reasoning_tokens,

@@ -7,7 +7,6 @@ import binascii
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Final
 
 from regulars.reports.definitions import check
@@ -25,13 +24,12 @@ from regulars.reports.windows import Bucket, buckets, zone_named
 from regulars.stores.sqlite.columns import PLACES, code, meaning
 from regulars.stores.sqlite.compile import Wheres, compile_query, sort_terms
 from regulars.stores.sqlite.names import NOBODY_ID, texts_of
+from regulars.stores.sqlite.ranked import RankBounds, Ranked, ranked_first
 from regulars.stores.sqlite.readers import Readers
 from regulars.stores.sqlite.rollups import BLOCK_DAYS, DAY_US, HOUR_US
 
 CURSOR_CHARS_MAX: Final = 4000
 UNKNOWN_ID: Final = -1
-RANKED_MAX: Final = 1000
-"""Up to so many people are ranked by one figure first and asked for the others afterwards."""
 
 _CLAMP_US: Final[dict[Step | None, int]] = {
     None: BLOCK_DAYS * DAY_US,
@@ -47,7 +45,12 @@ _TEXT: Final = {
 }
 
 
-def run_query(readers: Readers, query: ReportQuery) -> ReportResult:
+USUAL_BOUNDS: Final = RankBounds()
+
+
+def run_query(
+    readers: Readers, query: ReportQuery, bounds: RankBounds = USUAL_BOUNDS
+) -> ReportResult:
     """See `stores.base.Reports.run`."""
     check(query)
     zone = zone_named(query.zone)
@@ -61,7 +64,12 @@ def run_query(readers: Readers, query: ReportQuery) -> ReportResult:
         else:
             spans = buckets(Window(*window), query.step, zone)
         wheres = _wheres(connection, account, query.where)
-        wheres = _ranked_first(connection, query, wheres, spans) or wheres
+
+        def select(query: ReportQuery, wheres: Wheres) -> list[tuple[Any, ...]]:
+            return _select(connection, query, wheres, spans)
+
+        ranked = ranked_first(query, wheres, bounds, select)
+        wheres = wheres if ranked is None else ranked.wheres
         found = _select(connection, query, wheres, spans)
         more = len(found) > query.limit
         found = found[: query.limit]
@@ -69,9 +77,16 @@ def run_query(readers: Readers, query: ReportQuery) -> ReportResult:
     return ReportResult(
         columns=query.columns,
         rows=rows,
-        cut=f"limit: there are more than {query.limit} groups" if more else None,
+        cut=_cut(query, ranked, more=more),
         next=_cursor(query, found[-1]) if more else None,
+        partial=ranked is not None and ranked.cut is not None,
     )
+
+
+def _cut(query: ReportQuery, ranked: Ranked | None, *, more: bool) -> str | None:
+    if ranked is not None and ranked.cut is not None:
+        return ranked.cut
+    return f"limit: there are more than {query.limit} groups" if more else None
 
 
 def _select(
@@ -89,26 +104,6 @@ def _select(
     keys = ", ".join(f"{term} AS k{number}" for number, (term, _) in enumerate(terms))
     sql = f"SELECT {keys}, * FROM ({compiled.sql}){after} ORDER BY {order} LIMIT :limit"
     return connection.execute(sql, values).fetchall()
-
-
-def _ranked_first(
-    connection: sqlite3.Connection, query: ReportQuery, wheres: Wheres, spans: Sequence[Bucket]
-) -> Wheres | None:
-    """Return conditions that name the people at the top; None where one pass is as good.
-
-    Sorting everyone by one figure is a third of the work of sorting everyone with all figures.
-    """
-    ranked = tuple(each.name for each in query.order) or query.metrics[:1]
-    plain = query.dimensions == ("user",) and query.step is None and wheres.user_ids is None
-    by_metric = all(name in query.metrics for name in ranked)
-    few = query.limit <= RANKED_MAX
-    if not (plain and by_metric and few and len(query.metrics) > len(ranked)):
-        return None
-    top = _select(connection, replace(query, metrics=ranked), wheres, spans)
-    ids = [row[len(ranked) + 3] for row in top]
-    if NOBODY_ID in ids:
-        return None
-    return replace(wheres, values={**wheres.values, "user_ids": json.dumps(ids)}, user_ids=ids)
 
 
 def _account(connection: sqlite3.Connection, account: str) -> int:
@@ -131,9 +126,12 @@ def _clamped(
     # Out to whole units of the rollups: past the first and the last row nothing is to be read.
     begin = ends[0] * HOUR_US // unit_us * unit_us
     end = ((ends[1] + 1) * HOUR_US + unit_us - 1) // unit_us * unit_us
-    if window.from_us is not None:
+    # Nor is anything between an end and its unit's, where the rows end before: no ragged end.
+    open_begin = query.step is None and (window.from_us or 0) <= ends[0] * HOUR_US
+    open_end = query.step is None and (window.to_us or 0) >= (ends[1] + 1) * HOUR_US
+    if window.from_us is not None and not open_begin:
         begin = max(begin, window.from_us)
-    if window.to_us is not None:
+    if window.to_us is not None and not open_end:
         end = min(end, window.to_us)
     return (begin, end) if begin < end else None
 

@@ -20,7 +20,8 @@ from regulars.routing.sharing import (
     SharedPlacement,
     SharedTrouble,
 )
-from regulars.stores.base import Heard, StoreError
+from regulars.stores.base import StoreError
+from regulars.stores.shared import Heard
 from regulars.stores.sqlite.connect import create_file, store_errors
 
 BUSY_TIMEOUT_S: Final = 1.0
@@ -89,7 +90,7 @@ def shared_routing_path(store: Path) -> Path:
 
 
 class SqliteSharedRouting:
-    """Plays `stores.base.SharedRouting`; `node` tells processes apart."""
+    """Plays `stores.shared.SharedRouting`; `node` tells processes apart."""
 
     def __init__(
         self,
@@ -109,7 +110,7 @@ class SqliteSharedRouting:
         self._tidied_at_ms: int | None = None
 
     def tell(self, outbox: Outbox) -> None:
-        """See `stores.base.SharedRouting`."""
+        """See `stores.shared.SharedRouting`."""
         now_ms = self._now_ms()
         loads = msgspec.json.encode((outbox.loads.endpoints, outbox.loads.users, outbox.troubles))
         with self._lock, store_errors(self._path):
@@ -140,7 +141,7 @@ class SqliteSharedRouting:
                 raise
 
     def hear(self) -> list[Heard]:
-        """See `stores.base.SharedRouting`."""
+        """See `stores.shared.SharedRouting`."""
         now_ms = self._now_ms()
         since = self._heard_up_to
         with self._lock, store_errors(self._path):
@@ -164,7 +165,7 @@ class SqliteSharedRouting:
         return heard
 
     def ask(self, keys: Sequence[int]) -> list[SharedPlacement]:
-        """See `stores.base.SharedRouting`."""
+        """See `stores.shared.SharedRouting`."""
         asked = [_signed(key) for key in keys[:ASKED_MAX]]
         marks = ", ".join("?" * len(asked))
         with self._lock, store_errors(self._path):

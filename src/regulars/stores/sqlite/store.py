@@ -15,7 +15,6 @@ from regulars.stores.base import (
     Filter,
     GroupBy,
     KeyChange,
-    Registered,
     SeriesPoint,
     Step,
     StoreError,
@@ -24,6 +23,8 @@ from regulars.stores.base import (
     UserRow,
 )
 from regulars.stores.contents import Content
+from regulars.stores.registry import Registered
+from regulars.stores.scans import Field, Page
 from regulars.stores.spendings import Begins, KeySpent, Spent
 from regulars.stores.sqlite.backup import backup
 from regulars.stores.sqlite.checkpoint import SqliteCheckpoints
@@ -207,15 +208,15 @@ class SqliteStore:
         self._people.compact()
 
     def registered(self, account: str, *, limit: int) -> list[Registered]:
-        """See `stores.base.Registry`."""
+        """See `stores.registry.Registry`."""
         return self._registry.registered(account, limit=limit)
 
     def register(self, account: str, user: Registered) -> None:
-        """See `stores.base.Registry`."""
+        """See `stores.registry.Registry`."""
         self._registry.register(account, user)
 
     def find_registered(self, account: str, name: str) -> Registered | None:
-        """See `stores.base.Registry`."""
+        """See `stores.registry.Registry`."""
         return self._registry.find_registered(account, name)
 
     def purge(self, texts: Sequence[bytes]) -> int:
@@ -254,9 +255,9 @@ class SqliteStore:
         """See `stores.base.Reports`."""
         return self._reports.series(where, step=step, group_by=group_by, groups_max=groups_max)
 
-    def scan(self, where: Filter) -> Generator[list[Generation]]:
-        """See `stores.base.Scans`."""
-        return scan(self.path, where)
+    def scan(self, where: Filter, fields: Sequence[Field]) -> Generator[Page]:
+        """See `stores.scans.Scans`."""
+        return scan(self.path, where, fields)
 
     def run(self, query: ReportQuery) -> ReportResult:
         """See `stores.base.Reports`."""
