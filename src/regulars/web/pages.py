@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute, Route
 from regulars.web.activity import activity_page, pulse
 from regulars.web.deps import WebDeps
 from regulars.web.export import export
+from regulars.web.flowing import COMPRESS_LEVEL
 from regulars.web.headers import PageHeaders
 from regulars.web.identifiers import identifiers_page
 from regulars.web.keys import change_key, key_page, keys_page, make_key, switch_key
@@ -26,7 +27,6 @@ from regulars.web.users import user_page, users_page
 __all__ = ["WebDeps", "page_routes"]
 
 _COMPRESS_FROM_BYTES = 1000
-_COMPRESS_LEVEL = 6
 
 
 def page_routes(deps: WebDeps) -> list[BaseRoute]:
@@ -60,7 +60,7 @@ def page_routes(deps: WebDeps) -> list[BaseRoute]:
 
 def _route(path: str, endpoint: Endpoint, *, method: str = "GET") -> Route:
     compress = Middleware(
-        GZipMiddleware, minimum_size=_COMPRESS_FROM_BYTES, compresslevel=_COMPRESS_LEVEL
+        GZipMiddleware, minimum_size=_COMPRESS_FROM_BYTES, compresslevel=COMPRESS_LEVEL
     )
     return Route(path, endpoint, methods=[method], middleware=[Middleware(PageHeaders), compress])
 

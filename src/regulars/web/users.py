@@ -1,6 +1,7 @@
 """The list of end users, and one end user's page."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 from starlette.concurrency import run_in_threadpool
@@ -9,13 +10,23 @@ from starlette.responses import RedirectResponse, Response
 
 from regulars.model.generation import Generation
 from regulars.reports.schema import Condition, Order
-from regulars.stores.base import Filter, Reports, Sums
+from regulars.stores.base import Filter, Reports, SeriesPoint, Sums
 from regulars.web.access import Viewer
 from regulars.web.export import export_links
 from regulars.web.figures import Figures, question, totals
+from regulars.web.flowing import Once
 from regulars.web.moves import Move, moves
 from regulars.web.names import user_path
-from regulars.web.panels import Answers, ask, breakdown, cards, chart, chips, fleet_note
+from regulars.web.panels import (
+    Answers,
+    ask,
+    breakdown,
+    cards,
+    chart,
+    chips,
+    fleet_note,
+    grouped_points,
+)
 from regulars.web.people import COLUMNS, PATH, SHOW_WORDS, list_people, parse_people
 from regulars.web.site import Site
 from regulars.web.view import NAME_CHARS_MAX, View, dates_refused, parse
@@ -45,6 +56,7 @@ class Asked:
     """All that one user's page needs of the store."""
 
     answers: Answers
+    points: list[SeriesPoint]
     fleet: Sums
     first_seen_us: int | None
     models: list[Figures]
@@ -66,17 +78,21 @@ async def users_page(site: Site, request: Request, viewer: Viewer) -> Response:
     asked = parse_people(request.query_params)
     window = asked.view.window(site.now_us)
     account, reports = site.deps.account, site.deps.reports
-    people = await run_in_threadpool(list_people, reports, account, asked, window)
     sums = await run_in_threadpool(totals, reports, asked.view.where(account, window))
-    return site.page(
+    people = Once(partial(list_people, reports, account, asked, window))
+    if asked.cursor:
+        # One that was tampered with is refused, and only before the first piece can be.
+        await run_in_threadpool(people)
+    return site.flowing_page(
         "users.html",
+        request=request,
         viewer=viewer,
         path=PATH,
         people_view=asked,
         view=asked.view,
         window=window,
         dates_refused=dates_refused(request.query_params),
-        people=people,
+        ask_people=people,
         sums=sums,
         all_columns=COLUMNS,
         shows=SHOW_WORDS,
@@ -112,7 +128,7 @@ async def _user_page(site: Site, request: Request, viewer: Viewer, user: str) ->
         window=asked.answers.window,
         dates_refused=dates_refused(request.query_params),
         cards=cards(asked.answers, view, path, cache_note=fleet_note(asked.fleet)),
-        chart=chart(asked.answers, view, path, asked.key_names),
+        chart=chart(asked.points, asked.answers.window, view, path, asked.key_names),
         chips=chips(view, path, asked.key_names),
         exports=export_links(of_user),
         asked=asked,
@@ -129,12 +145,13 @@ def _ask(site: Site, view: View) -> Asked | None:
     if not deps.reports.generations(everything, limit=1, before=None)[0]:
         return None
     answers = ask(deps.reports, view, deps.account, site.now_us)
-    where = view.where(deps.account, answers.window)
+    where = answers.where
     newest, older = deps.reports.generations(where, limit=LOOKED_AT_MAX, before=view.before or None)
     if len(newest) > GENERATIONS_MAX:
         older = newest[GENERATIONS_MAX - 1].id
     return Asked(
         answers=answers,
+        points=grouped_points(deps.reports, answers, view.group),
         fleet=totals(deps.reports, replace(where, user=None)),
         first_seen_us=deps.reports.first_seen(deps.account, [view.user]).get(view.user),
         models=breakdown(deps.reports, where, "model"),
