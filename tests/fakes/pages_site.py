@@ -17,9 +17,11 @@ from regulars.app import new_key
 from regulars.http.downloads import Downloads
 from regulars.http.explain import explainer
 from regulars.http.wanted import WantedReader
+from regulars.identity.at_rest import PLAIN
 from regulars.identity.end_user import EndUsers
 from regulars.identity.new_users import NewUsers
 from regulars.identity.personal_ids import PersonalIds
+from regulars.ledger.one_person import OnePerson
 from regulars.model.catalog import Catalog
 from regulars.model.generation import Generation
 from regulars.routing.health import Failure, Health
@@ -67,6 +69,7 @@ def make_deps(store: SqliteStore) -> WebDeps:
         version="0.0-test",
         routing=lambda: overview(planner, catalog, monotonic()),
         explain=explainer(planner, wanted, "default"),
+        people=OnePerson(store, PLAIN, store, "default"),
         export=Downloads(store).send,
     )
 

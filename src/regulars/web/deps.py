@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from starlette.responses import Response
 
 from regulars.exports.export import ExportQuery
+from regulars.ledger.one_person import OnePerson
 from regulars.model.caller import ApiKey, KeyTerms, Role
 from regulars.model.catalog import Catalog
 from regulars.routing.explain import Explanation
@@ -35,6 +36,7 @@ class WebDeps:
     version: str
     routing: Callable[[], Overview]
     explain: Callable[[str, str, str], Explanation]
+    people: OnePerson
     export: Callable[[ExportQuery], Awaitable[Response]]
     keeps_content: bool = False
     """Whether keys may have prompts and completions kept."""

@@ -8,13 +8,16 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from regulars.model.caller import ApiKey
 from regulars.model.generation import Generation
 from regulars.reports.schema import Condition, Order
 from regulars.stores.base import Filter, Reports, SeriesPoint, Sums
+from regulars.stores.spendings import Begins, KeySpent
 from regulars.web.access import Viewer
 from regulars.web.export import export_links
 from regulars.web.figures import Figures, question, totals
 from regulars.web.flowing import Once
+from regulars.web.id_notes import notes_of
 from regulars.web.moves import Move, moves
 from regulars.web.names import user_path
 from regulars.web.panels import (
@@ -28,6 +31,7 @@ from regulars.web.panels import (
     grouped_points,
 )
 from regulars.web.people import COLUMNS, PATH, SHOW_WORDS, list_people, parse_people
+from regulars.web.periods import moment
 from regulars.web.site import Site
 from regulars.web.view import NAME_CHARS_MAX, View, dates_refused, parse
 
@@ -36,6 +40,7 @@ LOOKED_AT_MAX: Final = 300
 """Of the newest generations, for moves from one endpoint to another."""
 MOVES_MAX: Final = 12
 SESSIONS_MAX: Final = 12
+KEYS_MAX: Final = 10
 _SESSION: Final = ("requests", "cost", "prompt_tokens", "cached_tokens", "last_seen")
 
 
@@ -52,6 +57,15 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
+class UsedKey:
+    """A key that brought a user; `key` is None once it was deleted, `remaining` without a limit."""
+
+    figures: Figures
+    key: ApiKey | None
+    remaining: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
     """All that one user's page needs of the store."""
 
@@ -65,6 +79,7 @@ class Asked:
     moves: list[Move]
     newest: list[Generation]
     older: str | None
+    keys: list[UsedKey]
     key_names: dict[str, str]
 
 
@@ -132,6 +147,7 @@ async def _user_page(site: Site, request: Request, viewer: Viewer, user: str) ->
         chips=chips(view, path, asked.key_names),
         exports=export_links(of_user),
         asked=asked,
+        notes=notes_of(user),
         looked_at=LOOKED_AT_MAX,
         key_names=asked.key_names,
         newest=asked.newest[:GENERATIONS_MAX],
@@ -160,8 +176,23 @@ def _ask(site: Site, view: View) -> Asked | None:
         moves=moves(newest)[:MOVES_MAX],
         newest=newest,
         older=older,
+        keys=_keys(site, where),
         key_names={key.hash: key.name for key in deps.keys.list_keys()},
     )
+
+
+def _keys(site: Site, where: Filter) -> list[UsedKey]:
+    """Return the keys that brought the user, with the limits that bound what he can spend."""
+    deps, begins = site.deps, Begins.at(moment(site.now_us))
+    found: list[UsedKey] = []
+    for group in breakdown(deps.reports, where, "key")[:KEYS_MAX]:
+        key = deps.keys.find_key(group.name) if group.name else None
+        remaining = None
+        if key is not None and key.terms.limit_nanousd is not None:
+            spent = deps.spendings.keys_spent(deps.account, begins, key_hash=key.hash)
+            remaining = spent.get(key.hash, KeySpent()).remaining(key.terms)
+        found.append(UsedKey(group, key, remaining))
+    return found
 
 
 def _sessions(reports: Reports, where: Filter) -> list[Session]:
