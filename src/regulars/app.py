@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from typing import Any, Final, cast
 
 from starlette.applications import Starlette
@@ -39,7 +39,7 @@ from regulars.http.routes import (
     method_not_allowed,
     not_found,
 )
-from regulars.http.routing import routing_routes
+from regulars.http.routing import compare, routing_routes
 from regulars.http.server import EdgeProtocol, edge_protocol, leave_connection
 from regulars.http.wanted import WantedReader
 from regulars.identity.at_rest import AtRest, pseudonym_of
@@ -242,6 +242,7 @@ def _build(settings: Settings) -> App:
         version=__version__,
         routing=lambda: overview(planner, settings.catalog, time.monotonic()),
         explain=explainer(planner, wanted, ACCOUNT),
+        worth=partial(compare, reports),
         people=OnePerson(store, names, reports, ACCOUNT),
         export=downloads.send,
         keeps_content=_content_settings(settings).enabled,

@@ -3,16 +3,18 @@
 import gzip
 import json
 from collections.abc import Generator
+from dataclasses import replace as with_other
 from datetime import UTC, datetime
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
+from threading import Event
 from time import time
 from urllib.parse import urlencode, urlsplit
 
 import pytest
 from msgspec.structs import replace
 
-from fakes.pages_site import PagesSite, running_pages
+from fakes.pages_site import PagesSite, running_pages, served
 from fakes.sample_ledger import (
     HOSTILE_IDS,
     INFERENCE_SECRET,
@@ -22,7 +24,8 @@ from fakes.sample_ledger import (
     sample_rows,
 )
 from regulars.model.generation import Attempt, CostSource, Generation, Outcome
-from regulars.stores.base import Filter
+from regulars.reports.schema import ReportQuery, ReportResult
+from regulars.stores.base import Filter, StoreTimeoutError
 from regulars.web.attempts import FAILURES_MAX
 from regulars.web.names import user_path
 from regulars.web.numbers import usd
@@ -356,6 +359,68 @@ def test_the_routing_page_shows_how_endpoints_stand_and_what_caches_saved(site: 
     assert "250\u202fms" in html or "250\u2009ms" in html
     assert "than the same tokens without a cache" in html
     assert (refused.status, refused.headers["Location"].split("?")[0]) == (303, "/login")
+
+
+def test_the_routing_page_draws_what_the_holdout_tells(site: PagesSite) -> None:
+    _, html = ask(site, "/routing?period=90d", BEARER)
+    _, nothing = ask(site, "/routing?from=2021-01-01&to=2021-01-02", BEARER)
+
+    found, _ = site.deps.worth(Filter("default"))
+    gain = found.cached_share_gain
+    assert gain is not None
+    assert found.holdout.users >= 5
+    assert f"{gain.value * 100:+.1f} points" in html
+    assert html.count('class="whisker"') == 2
+    assert "holdout_share = 0.05" in nothing
+
+
+def test_a_page_is_on_the_wire_before_its_heavier_questions_are_asked(site: PagesSite) -> None:
+    asked, may_answer = Event(), Event()
+
+    class Slow:
+        def __getattr__(self, name: str) -> object:
+            return getattr(site.store, name)
+
+        def run(self, query: ReportQuery) -> ReportResult:
+            if query.dimensions:
+                asked.set()
+                assert may_answer.wait(10)
+            return site.store.run(query)
+
+    slow = with_other(site.deps, reports=Slow())
+    with served(slow) as url:
+        connection = HTTPConnection(urlsplit(url).netloc, timeout=10)
+        connection.request("GET", "/activity?period=30d", None, BEARER)
+        response = connection.getresponse()
+        first = response.read1().decode()
+        assert asked.wait(10)
+        may_answer.set()
+        rest = response.read().decode()
+        connection.close()
+
+    assert 'id="card-spend"' in first
+    assert "chart-title" not in first
+    assert "chart-title" in rest
+    assert rest.rstrip().endswith("</html>")
+
+
+def test_a_store_that_fails_midway_says_so_where_the_rest_would_stand(site: PagesSite) -> None:
+    class Late:
+        def __getattr__(self, name: str) -> object:
+            return getattr(site.store, name)
+
+        def run(self, query: ReportQuery) -> ReportResult:
+            if query.dimensions:
+                raise StoreTimeoutError("the report took too long <b>")
+            return site.store.run(query)
+
+    with served(with_other(site.deps, reports=Late())) as url:
+        connection = HTTPConnection(urlsplit(url).netloc, timeout=10)
+        connection.request("GET", "/activity?period=30d", None, BEARER)
+        page = connection.getresponse().read().decode()
+        connection.close()
+
+    assert 'role="alert">The rest is missing. the report took too long &lt;b&gt;' in page
 
 
 def test_the_list_of_users_shows_what_caches_saved_each(site: PagesSite) -> None:

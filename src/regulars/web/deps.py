@@ -14,6 +14,7 @@ from regulars.routing.overview import Overview
 from regulars.stores.base import Keys, Reports
 from regulars.stores.contents import Contents
 from regulars.stores.spendings import Spendings
+from regulars.web.worth import Compare
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class WebDeps:
     version: str
     routing: Callable[[], Overview]
     explain: Callable[[str, str, str], Explanation]
+    worth: Compare
     people: OnePerson
     export: Callable[[ExportQuery], Awaitable[Response]]
     keeps_content: bool = False

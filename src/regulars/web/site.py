@@ -18,6 +18,7 @@ from regulars.web.assets import Assets, read_assets
 from regulars.web.attempts import LoginAttempts
 from regulars.web.deps import WebDeps
 from regulars.web.flowing import FLUSH, flowing
+from regulars.web.worth import Comparisons
 
 _MISSING: Final = "Nothing under that name: it was never here, or it was erased."
 
@@ -30,6 +31,7 @@ class Site:
     templates: Environment
     assets: Assets
     attempts: LoginAttempts
+    comparisons: Comparisons
 
     @property
     def now_us(self) -> int:
@@ -78,7 +80,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 def open_site(deps: WebDeps) -> Site:
     """Read templates and assets, once."""
     assets = read_assets()
-    return Site(deps, _templates(), assets, LoginAttempts())
+    return Site(deps, _templates(), assets, LoginAttempts(), Comparisons(deps.worth))
 
 
 def guarded_page(site: Site, handler: Handler) -> Endpoint:
