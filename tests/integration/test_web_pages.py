@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 from collections.abc import Generator
 from dataclasses import replace as with_other
 from datetime import UTC, datetime
@@ -359,6 +360,25 @@ def test_the_routing_page_shows_how_endpoints_stand_and_what_caches_saved(site: 
     assert "250\u202fms" in html or "250\u2009ms" in html
     assert "than the same tokens without a cache" in html
     assert (refused.status, refused.headers["Location"].split("?")[0]) == (303, "/login")
+
+
+def test_a_running_total_ends_at_the_sum_and_keeps_the_legend(site: PagesSite) -> None:
+    _, each = ask(site, "/activity?period=90d&metric=requests&group=model", BEARER)
+    _, running = ask(site, "/activity?period=90d&metric=requests&group=model&bars=running", BEARER)
+
+    def legend(page: str) -> set[str]:
+        return set(re.findall(r"</bdi><b>([^<]+)</b><small>([^<]+)", page))
+
+    def last_total(page: str) -> str:
+        table = page[
+            page.index("data-figures") : page.index("</table>", page.index("data-figures"))
+        ]
+        return re.findall(r'<td class="n">([^<]*)</td></tr>', table)[-1]
+
+    sums = site.store.totals(Filter("default"))
+    assert legend(running) == legend(each) != set()
+    assert last_total(running) == str(sums.requests)
+    assert "Requests by model, running total" in running
 
 
 def test_the_routing_page_draws_what_the_holdout_tells(site: PagesSite) -> None:

@@ -99,6 +99,21 @@ def rest(whole: Sequence[SeriesPoint], points: Sequence[SeriesPoint]) -> list[Se
     ]
 
 
+def running(points: Sequence[SeriesPoint], window: Window) -> list[SeriesPoint]:
+    """Return a point a bar and group that holds all up to the bar's end."""
+    by_group: dict[str | None, dict[int, list[Sums]]] = {}
+    for point in points:
+        if (bar := window.bar_of(point.bucket_us)) is not None:
+            by_group.setdefault(point.group, {}).setdefault(bar, []).append(point.sums)
+    found: list[SeriesPoint] = []
+    for group, bars in by_group.items():
+        so_far = Sums()
+        for bar, start_us in enumerate(window.starts):
+            so_far = added([so_far, *bars.get(bar, ())])
+            found.append(SeriesPoint(start_us, group, so_far))
+    return found
+
+
 def added(sums: Iterable[Sums]) -> Sums:
     """Add up sums."""
     return Sums(*map(sum, zip(*(_values(one) for one in sums), strict=True)))

@@ -6,7 +6,7 @@ from typing import Final
 
 from regulars.stores.base import Filter, GroupBy, Reports, SeriesPoint, Sums
 from regulars.web.charts import Line, StackedChart, bar_totals, sparkline, stacked
-from regulars.web.figures import Figures, added, groups, over_time, rest, series, totals
+from regulars.web.figures import Figures, added, groups, over_time, rest, running, series, totals
 from regulars.web.names import NOBODY, key_name, shortened, visible
 from regulars.web.numbers import change, compact, grouped, share, usd, usd_exact
 from regulars.web.palette import OTHER
@@ -146,21 +146,25 @@ def chart(
     key_names: Mapping[str, str],
 ) -> ChartPanel:
     """Make the large chart for the view's metric and grouping."""
-    write = _WRITERS[view.metric]
-    shape = stacked(points, window, measure=_MEASURES[view.metric], write=write)
+    write, measure = _WRITERS[view.metric], _MEASURES[view.metric]
+    shape = each = stacked(points, window, measure=measure, write=write)
+    title = f"{METRIC_WORDS[view.metric]} by {'API key' if view.group == 'key' else view.group}"
+    if view.bars == "running":
+        shape = stacked(running(points, window), window, measure=measure, write=write)
+        title = f"{title}, running total"
+    totals_of = {layer.name: layer.total for layer in each.layers}
     legend = tuple(
         LegendEntry(
             name=shortened(group_name(layer.name, view.group, key_names)),
             full=group_name(layer.name, view.group, key_names),
             colour=layer.colour,
-            total=write(layer.total),
-            share=share(layer.total, shape.total),
+            total=write(totals_of[layer.name]),
+            share=share(totals_of[layer.name], each.total),
             href=_narrowed(view, path, layer.name),
             values=tuple(write(value) if value else "" for value in layer.values),
         )
         for layer in shape.layers
     )
-    title = f"{METRIC_WORDS[view.metric]} by {'API key' if view.group == 'key' else view.group}"
     return ChartPanel(shape, legend, tuple(write(slot.total) for slot in shape.slots), title)
 
 
