@@ -81,9 +81,15 @@ def main() -> None:
     parser.add_argument("--from", dest="first", default="2025-10-10")
     parser.add_argument("--to", dest="last", default="2025-11-08")
     parser.add_argument("--times", type=int, default=5)
+    parser.add_argument(
+        "--source", type=Path, default=ROOT / "src", help="the gateway's tree, to compare versions"
+    )
     given = parser.parse_args()
     dates = f"from={given.first}&to={given.last}"
-    with _gateway(given.file.resolve()) as site, sync_playwright() as playwright:
+    with (
+        _gateway(given.file.resolve(), given.source.resolve()) as site,
+        sync_playwright() as playwright,
+    ):
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         print(f"load average {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores, {dates}")
         print(f"{'page':42}{'paint':>8}{'slowest':>9}{'whole':>8}{'CPU':>8}{'bytes':>9}")
@@ -115,14 +121,14 @@ def _visit(browser: Browser, site: Site, path: str) -> Visit:
 
 
 @contextmanager
-def _gateway(store: Path) -> Generator[Site]:
+def _gateway(store: Path, source: Path) -> Generator[Site]:
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "regulars.toml"
         config.write_text(CONFIG.format(store=store, origin_port=port, per_key=""))
         environment = {
             "PATH": SEARCH_PATH,
-            "PYTHONPATH": str(ROOT / "src"),
+            "PYTHONPATH": str(source),
             "REGULARS_HOME": folder,
             "BENCH_UPSTREAM_KEY": "bench",
         }
