@@ -4,6 +4,7 @@ import gzip
 import json
 import re
 from collections.abc import Generator
+from csv import DictReader
 from dataclasses import replace as with_other
 from datetime import UTC, datetime
 from http.client import HTTPConnection, HTTPResponse
@@ -12,6 +13,7 @@ from threading import Event
 from time import time
 from urllib.parse import urlencode, urlsplit
 
+import duckdb
 import pytest
 from msgspec.structs import replace
 
@@ -478,6 +480,30 @@ def test_exports_hold_exactly_what_the_page_shows(site: PagesSite) -> None:
     assert response.headers["Content-Disposition"].startswith("attachment")
     assert {row["generation_id"] for row in found if "generation_id" in row} == ours
     assert chart.splitlines()[0].startswith("time,provider,requests")
+
+
+def test_every_format_the_page_offers_holds_the_same_requests(
+    site: PagesSite, tmp_path: Path
+) -> None:
+    page = ask(site, "/activity?period=90d&user=ada.lovelace", BEARER)[1]
+    files: dict[str, bytes] = {}
+    for rest in links(page, "/activity/export"):
+        if "rows=chart" in rest:
+            continue
+        connection = HTTPConnection(urlsplit(site.url).netloc, timeout=20)
+        connection.request("GET", f"/activity/export{rest}", None, session_of(site))
+        files[rest.rpartition("format=")[2]] = connection.getresponse().read()
+        connection.close()
+
+    ours = {row.id for row in ROWS if row.end_user == "ada.lovelace"}
+    parquet = tmp_path / "rows.parquet"
+    parquet.write_bytes(files["parquet"])
+    query = "SELECT generation_id FROM read_parquet(?)"
+    kept = duckdb.connect().execute(query, [str(parquet)]).fetchall()
+    csv = list(DictReader(files["csv"].decode().splitlines()))
+    assert sorted(files) == ["csv", "jsonl", "parquet", "pdf"]
+    assert {one for (one,) in kept} == {row["generation_id"] for row in csv} == ours
+    assert files["pdf"].startswith(b"%PDF")
 
 
 def test_exports_need_a_session_and_a_known_format(site: PagesSite) -> None:
