@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from typing import Any, Final, cast
 
 from starlette.applications import Starlette
@@ -39,7 +39,7 @@ from regulars.http.routes import (
     method_not_allowed,
     not_found,
 )
-from regulars.http.routing import routing_routes
+from regulars.http.routing import compare, routing_routes
 from regulars.http.server import EdgeProtocol, edge_protocol, leave_connection
 from regulars.http.turns import Turns
 from regulars.http.wanted import WantedReader
@@ -50,7 +50,7 @@ from regulars.identity.personal_ids import PersonalIds
 from regulars.identity.pseudonym import pseudonyms
 from regulars.ledger import LedgerWriter, NoLedger
 from regulars.ledger.contents import ContentKeeper
-from regulars.ledger.erase import erase_user
+from regulars.ledger.one_person import OnePerson
 from regulars.ledger.renames import Renames
 from regulars.model.caller import (
     CALLERS_WORD,
@@ -72,7 +72,6 @@ from regulars.stores.at_rest import at_rest
 from regulars.stores.base import StoreError
 from regulars.stores.by_id import ReportsById
 from regulars.stores.identity_key import identity_key
-from regulars.stores.names import names_of
 from regulars.stores.sqlite import SqliteStore, open_store
 from regulars.stores.sqlite.deliveries import SqliteDeliveries, deliveries_path
 from regulars.stores.sqlite.shared_routing import SqliteSharedRouting, shared_routing_path
@@ -226,9 +225,7 @@ def _build(settings: Settings) -> App:
         new_key=new_key,
         catalog=settings.catalog,
         now=lambda: datetime.now(UTC),
-        erase=lambda account, user: erase_user(
-            store, account, names_of(store, names, account, user), now_s=time.time()
-        ),
+        erase=lambda account, user: OnePerson(store, names, reports, account).erase(user),
         for_callers=reports.without_ids(),
         registry=reports,
         downloads=downloads,
@@ -249,6 +246,8 @@ def _build(settings: Settings) -> App:
         version=__version__,
         routing=lambda: overview(planner, settings.catalog, time.monotonic()),
         explain=explainer(planner, wanted, ACCOUNT),
+        worth=partial(compare, reports),
+        people=OnePerson(store, names, reports, ACCOUNT),
         export=downloads.send,
         keeps_content=_content_settings(settings).enabled,
         recording=recording,

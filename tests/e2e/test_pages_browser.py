@@ -214,7 +214,7 @@ def test_person_makes_limits_and_revokes_a_key(browser: Browser, tmp_path: Path)
         found += look(page, page.url)
         page.get_by_label("Limit in USD").fill("20")
         page.get_by_role("button", name="Save").click()
-        expect(page.locator("dl")).to_contain_text("$20.00 weekly")
+        expect(page.locator("dl.facts")).to_contain_text("$20.00 weekly")
         page.get_by_role("button", name="Revoke").click()
         expect(page.get_by_role("button", name="Let it work again")).to_be_visible()
         expect(page.locator('.scroll[aria-label="Changes, the newest first"]')).to_contain_text(
@@ -254,6 +254,90 @@ def test_chart_is_read_with_arrow_keys(browser: Browser, site: PagesSite) -> Non
     expect(page.locator(".tip")).to_be_hidden()
     page.context.close()
     assert troubles == []
+
+
+def test_keys_lead_about_unless_somebody_types_or_switched_them_off(
+    browser: Browser, site: PagesSite
+) -> None:
+    page, troubles = open_page(browser)
+    page.goto(f"{site.url}/activity")
+
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#main")).to_be_focused()
+    page.keyboard.press("l")
+    expect(page.get_by_role("button", name="Live")).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press("l")
+    page.keyboard.press("g")
+    page.keyboard.press("u")
+    page.wait_for_url("**/users")
+    page.keyboard.press("/")
+    expect(page.get_by_role("searchbox")).to_be_focused()
+    page.keyboard.type("gk?")
+    expect(page.get_by_role("searchbox")).to_have_value("gk?")
+    page.locator("h1").click()
+    page.keyboard.press("?")
+    expect(page.locator("#shortcuts dl")).to_be_visible()
+    found = look(page, page.url, rules_at=WIDTHS)
+    page.locator("#shortcuts summary").click()
+    page.get_by_label("Single keys are on").uncheck()
+    page.reload()
+    page.keyboard.press("/")
+    expect(page.get_by_role("searchbox")).not_to_be_focused()
+
+    page.context.close()
+    assert found + troubles == []
+
+
+def test_a_page_is_printed_without_what_only_a_screen_can_use(
+    browser: Browser, site: PagesSite
+) -> None:
+    page, troubles = open_page(browser, color_scheme="dark")
+    page.goto(f"{site.url}/activity?period=30d")
+    page.emulate_media(media="print", color_scheme="dark")
+
+    for unused in (".top nav", ".tools", ".menu", ".segments", "#shortcuts", ".live"):
+        expect(page.locator(unused).first).to_be_hidden()
+    expect(page.locator(".printed")).to_contain_text("30 days, to 20")
+    expect(page.get_by_role("list", name="Legend")).to_be_visible()
+    paper = page.evaluate("getComputedStyle(document.body).color")
+
+    page.context.close()
+    assert paper == "rgb(31, 27, 23)"
+    assert troubles == []
+
+
+def test_a_person_is_exported_merged_and_erased_by_hand(browser: Browser, tmp_path: Path) -> None:
+    with running_pages(tmp_path, ROWS) as fresh:
+        page, troubles = open_page(browser, signed_in=False)
+        page.goto(f"{fresh.url}/users/ada.lovelace?period=90d")
+        page.get_by_label("Management key").fill(MANAGEMENT_SECRET)
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/users/ada.lovelace?period=90d")
+        found = look(page, page.url, rules_at=WIDTHS)
+        with page.expect_download() as download:
+            page.locator("form[action='/export-user'] button").click()
+        archive = Path(download.value.path()).read_bytes()
+        page.get_by_placeholder("another id").fill("linus")
+        page.get_by_role("button", name="Merge").click()
+        page.wait_for_url("**/users/ada.lovelace")
+        page.get_by_role("button", name="Erase this user").click()
+        # Nothing happens: the box is required.
+        expect(page.locator("h1")).to_have_text("ada.lovelace")
+        page.get_by_label("I am sure").check()
+        page.get_by_role("button", name="Erase this user").click()
+        expect(page.get_by_role("heading", name="Erased")).to_be_visible()
+        receipt = page.locator("pre").inner_text()
+        found += page.evaluate(UNLABELLED)
+        page.goto(f"{fresh.url}/keys")
+        expect(page.locator('.scroll[aria-label="Changes, the newest first"]')).to_contain_text(
+            "users merged"
+        )
+        page.context.close()
+    assert archive.startswith(b"PK")
+    assert '"signature"' in receipt
+    assert found + troubles == []
 
 
 def test_first_steps_turn_into_the_live_page(browser: Browser, tmp_path: Path) -> None:

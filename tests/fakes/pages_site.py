@@ -4,6 +4,7 @@ import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
 from socket import AF_INET, SOCK_STREAM, socket
@@ -16,11 +17,14 @@ from fakes.sample_ledger import sample_catalog, sample_keys
 from regulars.app import new_key
 from regulars.http.downloads import Downloads
 from regulars.http.explain import explainer
+from regulars.http.routing import compare
 from regulars.http.turns import Turns
 from regulars.http.wanted import WantedReader
+from regulars.identity.at_rest import PLAIN
 from regulars.identity.end_user import EndUsers
 from regulars.identity.new_users import NewUsers
 from regulars.identity.personal_ids import PersonalIds
+from regulars.ledger.one_person import OnePerson
 from regulars.model.catalog import Catalog
 from regulars.model.generation import Generation
 from regulars.routing.health import Failure, Health
@@ -69,6 +73,8 @@ def make_deps(store: SqliteStore) -> WebDeps:
         routing=lambda: overview(planner, catalog, monotonic()),
         explain=explainer(planner, wanted, "default"),
         export=Downloads(store, Turns()).send,
+        worth=partial(compare, store),
+        people=OnePerson(store, PLAIN, store, "default"),
     )
 
 
@@ -95,6 +101,16 @@ def running_pages(folder: Path, rows: list[Generation]) -> Generator[PagesSite]:
     if rows:
         store.append(rows)
     deps = make_deps(store)
+    try:
+        with served(deps) as url:
+            yield PagesSite(url, store, deps)
+    finally:
+        store.close()
+
+
+@contextmanager
+def served(deps: WebDeps) -> Generator[str]:
+    """Serve the pages made of these on a free port."""
     listener = socket(AF_INET, SOCK_STREAM)
     listener.bind(("127.0.0.1", 0))
     app = Starlette(routes=page_routes(deps))
@@ -103,12 +119,11 @@ def running_pages(folder: Path, rows: list[Generation]) -> Generator[PagesSite]:
     thread.start()
     try:
         _wait_until_up(server)
-        yield PagesSite(f"http://127.0.0.1:{listener.getsockname()[1]}", store, deps)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
         server.should_exit = True
         thread.join(START_WAIT_S)
         listener.close()
-        store.close()
 
 
 def _wait_until_up(server: uvicorn.Server) -> None:

@@ -53,6 +53,10 @@ _PROVIDERS: Final = {
         ("juniper", None),
     )
 }
+_HOLDOUT: Final = frozenset(_PEOPLE[1::3])
+"""Who is routed without warmth, and so reads less from caches."""
+_WARM: Final = (0, 0.7, 0.85, 0.9, 0.93)
+_COLD: Final = (0, 0, 0.4, 0.85, 0.9)
 _REASONS: Final = ("warm-session",) * 6 + ("warm-user",) * 3 + ("idle", "cold", "heavy", "valve")
 
 
@@ -124,7 +128,7 @@ def _row(chance: Random, at_s: float) -> Generation:
     usage = Usage(
         prompt_tokens=prompt,
         completion_tokens=int(chance.lognormvariate(5.6, 0.8)) + 1,
-        cached_tokens=int(prompt * chance.choice((0, 0.7, 0.85, 0.9, 0.93))),
+        cached_tokens=int(prompt * chance.choice(_COLD if user in _HOLDOUT else _WARM)),
         reasoning_tokens=1 if chance.random() < 0.1 else None,
     )
     row = Generation(
@@ -162,6 +166,7 @@ def _with_ending(chance: Random, row: Generation, slugs: tuple[str, ...]) -> Gen
     """Let most rows end well, some after a failover, a few not at all."""
     luck = chance.random()
     reason = chance.choice(_REASONS)
+    reason = "holdout" if row.end_user in _HOLDOUT else reason
     endpoint, provider = row.endpoint or "", row.provider or ""
     whole = Attempt(endpoint, provider, reason, 200, None, 1.2, row.duration_ms - 1.5)
     if luck > 0.06 or len(slugs) == 1:

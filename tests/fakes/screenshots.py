@@ -58,18 +58,23 @@ def _site(url: str | None) -> Generator[str]:
         yield site.url
 
 
-def _open(browser: Browser, key: str, scheme: str, width: int) -> Page:
+def _open(browser: Browser, url: str, key: str, scheme: str, width: int) -> Page:
+    """Open a page that is signed in as a person is, so that forms are shown too."""
     context = browser.new_context(
-        extra_http_headers={"Authorization": f"Bearer {key}"},
         color_scheme="dark" if scheme == "dark" else "light",
         viewport={"width": width, "height": HEIGHT},
     )
-    return context.new_page()
+    page = context.new_page()
+    page.goto(f"{url}/login")
+    page.get_by_label("Management key").fill(key)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/activity")
+    return page
 
 
 def _paths(browser: Browser, url: str, key: str, period: str) -> dict[str, str]:
     """Find a user, a session and a generation to show, by following the pages' own links."""
-    page = _open(browser, key, "light", WIDTHS[1])
+    page = _open(browser, url, key, "light", WIDTHS[1])
     page.goto(f"{url}/users?period={period}")
     user = _first(page, "tbody th a")
     page.goto(f"{url}{user}?period={period}")
@@ -87,6 +92,8 @@ def _paths(browser: Browser, url: str, key: str, period: str) -> dict[str, str]:
         "user": f"{user}?period={period}",
         "session": session,
         "generation": generation,
+        "identifiers": f"/identifiers?period={period}",
+        "keys": "/keys",
         "models": f"/models?period={period}",
         "routing": f"/routing?period={period}&ask={model}&of=ada.lovelace",
     }
@@ -101,7 +108,7 @@ def _first(page: Page, selector: str) -> str:
 def _take(
     browser: Browser, url: str, key: str, look: tuple[str, int], paths: dict[str, str]
 ) -> None:
-    page = _open(browser, key, *look)
+    page = _open(browser, url, key, *look)
     for name, path in paths.items():
         page.goto(url + path)
         page.screenshot(path=FOLDER / f"{name}-{look[0]}-{look[1]}.png", full_page=True)

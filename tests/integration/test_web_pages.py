@@ -2,17 +2,22 @@
 
 import gzip
 import json
+import re
 from collections.abc import Generator
+from csv import DictReader
+from dataclasses import replace as with_other
 from datetime import UTC, datetime
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
+from threading import Event
 from time import time
 from urllib.parse import urlencode, urlsplit
 
+import duckdb
 import pytest
 from msgspec.structs import replace
 
-from fakes.pages_site import PagesSite, running_pages
+from fakes.pages_site import PagesSite, running_pages, served
 from fakes.sample_ledger import (
     HOSTILE_IDS,
     INFERENCE_SECRET,
@@ -22,7 +27,8 @@ from fakes.sample_ledger import (
     sample_rows,
 )
 from regulars.model.generation import Attempt, CostSource, Generation, Outcome
-from regulars.stores.base import Filter
+from regulars.reports.schema import ReportQuery, ReportResult
+from regulars.stores.base import Filter, StoreTimeoutError
 from regulars.web.attempts import FAILURES_MAX
 from regulars.web.names import user_path
 from regulars.web.numbers import usd
@@ -358,6 +364,87 @@ def test_the_routing_page_shows_how_endpoints_stand_and_what_caches_saved(site: 
     assert (refused.status, refused.headers["Location"].split("?")[0]) == (303, "/login")
 
 
+def test_a_running_total_ends_at_the_sum_and_keeps_the_legend(site: PagesSite) -> None:
+    _, each = ask(site, "/activity?period=90d&metric=requests&group=model", BEARER)
+    _, running = ask(site, "/activity?period=90d&metric=requests&group=model&bars=running", BEARER)
+
+    def legend(page: str) -> set[str]:
+        return set(re.findall(r"</bdi><b>([^<]+)</b><small>([^<]+)", page))
+
+    def last_total(page: str) -> str:
+        table = page[
+            page.index("data-figures") : page.index("</table>", page.index("data-figures"))
+        ]
+        return re.findall(r'<td class="n">([^<]*)</td></tr>', table)[-1]
+
+    sums = site.store.totals(Filter("default"))
+    assert legend(running) == legend(each) != set()
+    assert last_total(running) == str(sums.requests)
+    assert "Requests by model, running total" in running
+
+
+def test_the_routing_page_draws_what_the_holdout_tells(site: PagesSite) -> None:
+    _, html = ask(site, "/routing?period=90d", BEARER)
+    _, nothing = ask(site, "/routing?from=2021-01-01&to=2021-01-02", BEARER)
+
+    found, _ = site.deps.worth(Filter("default"))
+    gain = found.cached_share_gain
+    assert gain is not None
+    assert found.holdout.users >= 5
+    assert f"{gain.value * 100:+.1f} points" in html
+    assert html.count('class="whisker"') == 2
+    assert "holdout_share = 0.05" in nothing
+
+
+def test_a_page_is_on_the_wire_before_its_heavier_questions_are_asked(site: PagesSite) -> None:
+    asked, may_answer = Event(), Event()
+
+    class Slow:
+        def __getattr__(self, name: str) -> object:
+            return getattr(site.store, name)
+
+        def run(self, query: ReportQuery) -> ReportResult:
+            if query.dimensions:
+                asked.set()
+                assert may_answer.wait(10)
+            return site.store.run(query)
+
+    slow = with_other(site.deps, reports=Slow())
+    with served(slow) as url:
+        connection = HTTPConnection(urlsplit(url).netloc, timeout=10)
+        connection.request("GET", "/activity?period=30d", None, BEARER)
+        response = connection.getresponse()
+        first = response.read1().decode()
+        assert asked.wait(10)
+        may_answer.set()
+        rest = response.read().decode()
+        connection.close()
+
+    assert 'id="card-spend"' in first
+    assert "chart-title" not in first
+    assert "chart-title" in rest
+    assert rest.rstrip().endswith("</html>")
+
+
+def test_a_store_that_fails_midway_says_so_where_the_rest_would_stand(site: PagesSite) -> None:
+    class Late:
+        def __getattr__(self, name: str) -> object:
+            return getattr(site.store, name)
+
+        def run(self, query: ReportQuery) -> ReportResult:
+            if query.dimensions:
+                raise StoreTimeoutError("the report took too long <b>")
+            return site.store.run(query)
+
+    with served(with_other(site.deps, reports=Late())) as url:
+        connection = HTTPConnection(urlsplit(url).netloc, timeout=10)
+        connection.request("GET", "/activity?period=30d", None, BEARER)
+        page = connection.getresponse().read().decode()
+        connection.close()
+
+    assert 'role="alert">The rest is missing. the report took too long &lt;b&gt;' in page
+
+
 def test_the_list_of_users_shows_what_caches_saved_each(site: PagesSite) -> None:
     _, html = ask(site, "/users?period=1y", BEARER)
 
@@ -393,6 +480,30 @@ def test_exports_hold_exactly_what_the_page_shows(site: PagesSite) -> None:
     assert response.headers["Content-Disposition"].startswith("attachment")
     assert {row["generation_id"] for row in found if "generation_id" in row} == ours
     assert chart.splitlines()[0].startswith("time,provider,requests")
+
+
+def test_every_format_the_page_offers_holds_the_same_requests(
+    site: PagesSite, tmp_path: Path
+) -> None:
+    page = ask(site, "/activity?period=90d&user=ada.lovelace", BEARER)[1]
+    files: dict[str, bytes] = {}
+    for rest in links(page, "/activity/export"):
+        if "rows=chart" in rest:
+            continue
+        connection = HTTPConnection(urlsplit(site.url).netloc, timeout=20)
+        connection.request("GET", f"/activity/export{rest}", None, session_of(site))
+        files[rest.rpartition("format=")[2]] = connection.getresponse().read()
+        connection.close()
+
+    ours = {row.id for row in ROWS if row.end_user == "ada.lovelace"}
+    parquet = tmp_path / "rows.parquet"
+    parquet.write_bytes(files["parquet"])
+    query = "SELECT generation_id FROM read_parquet(?)"
+    kept = duckdb.connect().execute(query, [str(parquet)]).fetchall()
+    csv = list(DictReader(files["csv"].decode().splitlines()))
+    assert sorted(files) == ["csv", "jsonl", "parquet", "pdf"]
+    assert {one for (one,) in kept} == {row["generation_id"] for row in csv} == ours
+    assert files["pdf"].startswith(b"%PDF")
 
 
 def test_exports_need_a_session_and_a_known_format(site: PagesSite) -> None:

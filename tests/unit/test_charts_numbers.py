@@ -72,6 +72,8 @@ def test_durations_change_unit() -> None:
     assert numbers.milliseconds(312.4) == f"312{NBSP}ms"
     assert numbers.milliseconds(1240) == f"1.24{NBSP}s"
     assert numbers.milliseconds(123_000) == f"2{NBSP}min 3{NBSP}s"
+    assert numbers.milliseconds(300_000) == f"5{NBSP}min"
+    assert numbers.milliseconds(3_600_000) == f"1{NBSP}h"
     assert numbers.milliseconds(None) == DASH
 
 

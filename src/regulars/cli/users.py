@@ -72,15 +72,13 @@ def alias(
 ) -> None:
     """Make OTHER another name of ID: its requests, past and to come, count as ID's."""
     from regulars.app import ACCOUNT, names_at_rest
-    from regulars.stores.names import name_of
+    from regulars.stores.names import merge
 
     settings = load_local_or_exit(config)
+    name, person = _accepted(other), _accepted(user)
     with opened_store(config) as store:
-        names = names_at_rest(settings, store)
-        name, person = (name_of(store, names, ACCOUNT, _accepted(each)) for each in (other, user))
-        if name == person:
+        if not merge(store, names_at_rest(settings, store), ACCOUNT, other=name, user=person):
             raise failed("both ids are one user already")
-        store.alias(ACCOUNT, name, person)
     typer.echo("both ids are one user now")
 
 

@@ -19,7 +19,7 @@ from regulars.model.caller import ApiKey
 from regulars.reports.worth import Use, Worth, tally, worth
 from regulars.routing.overview import Overview, overview
 from regulars.routing.plan import Planner
-from regulars.stores.base import Filter
+from regulars.stores.base import Filter, Reports
 
 REPORT_PATH: Final = "/routing/report"
 ENDPOINTS_PATH: Final = "/routing/endpoints"
@@ -45,7 +45,7 @@ def routing_routes(api: Api, planner: Planner) -> list[BaseRoute]:
             from_us = int((api.now() - timedelta(days=DAYS)).timestamp() * 1_000_000)
             span = query.Span(from_us, None)
         where = Filter(key.account, from_us=span.from_us, to_us=span.to_us)
-        found, whole = await run_in_threadpool(_worth, api, where)
+        found, whole = await run_in_threadpool(compare, api.reports, where)
         return json_response({"data": {"complete": whole, **asdict(found)}})
 
     async def endpoints(request: Request, key: ApiKey) -> Response:
@@ -60,9 +60,10 @@ def routing_routes(api: Api, planner: Planner) -> list[BaseRoute]:
     ]
 
 
-def _worth(api: Api, where: Filter) -> tuple[Worth, bool]:
+def compare(reports: Reports, where: Filter) -> tuple[Worth, bool]:
+    """Compare sticky users with the holdout, and say whether all rows were read. Blocking."""
     tallied, whole = tally(
-        lambda before: api.reports.generations(where, limit=PAGE_ROWS, before=before),
+        lambda before: reports.generations(where, limit=PAGE_ROWS, before=before),
         pages_max=ROWS_MAX // PAGE_ROWS,
     )
     random = Random(SEED)  # noqa: S311 - draws samples, no secrets

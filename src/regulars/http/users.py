@@ -106,7 +106,11 @@ def delete_user(api: Api) -> Handler:
     async def handle(request: Request, key: ApiKey) -> Response:
         require_management(key)
         user = accept_name(request.path_params["user"], field="user", length_max=USER_LENGTH_MAX)
-        return json_response({"data": await run_in_threadpool(api.erase, key.account, user)})
+        receipt = await run_in_threadpool(api.erase, key.account, user)
+        await run_in_threadpool(
+            api.keys.note_use, key, "user_erased", {"subject": (None, receipt["subject"])}
+        )
+        return json_response({"data": receipt})
 
     return handle
 

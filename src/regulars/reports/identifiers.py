@@ -25,6 +25,11 @@ _FIXES: Final = {
 }
 
 
+def fix_of(finding: str) -> str:
+    """Return what to do about a finding."""
+    return _FIXES[finding]
+
+
 class SeenUser(NamedTuple):
     """One user of a time range. `user` None: requests that named nobody."""
 

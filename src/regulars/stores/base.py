@@ -3,7 +3,7 @@
 A store may play just one.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Protocol, runtime_checkable
 
@@ -93,9 +93,14 @@ COMMAND_LINE: Final = "command line"
 """Who changes keys without a key of his own."""
 
 
+KeyAction = Literal["created", "changed", "deleted", "user_erased", "user_exported", "users_merged"]
+
+
 @dataclass(frozen=True, slots=True)
 class KeyChange:
-    """What somebody did to a key. `actor` is a management key's hash, or COMMAND_LINE.
+    """What somebody did to a key, or with one to a user. `actor` is a management key's hash.
+
+    Or it is COMMAND_LINE. What was done to a user names him by a digest, as receipts do.
 
     `details` has each field that changed: (before, after).
     """
@@ -104,7 +109,7 @@ class KeyChange:
     actor: str
     key_hash: str
     key_name: str
-    action: Literal["created", "changed", "deleted"]
+    action: KeyAction
     details: dict[str, Any]
 
 
@@ -134,6 +139,10 @@ class Keys(Protocol):
 
     def delete_key(self, key_hash: str, *, by: str = COMMAND_LINE) -> bool:
         """Forget a key; False when there is none. Its generations stay."""
+        ...
+
+    def note_use(self, key: ApiKey, action: KeyAction, details: Mapping[str, Any]) -> None:
+        """Put on record what was done with a key to a user."""
         ...
 
     def key_changes(self, limit: int, *, key_hash: str | None = None) -> list[KeyChange]:

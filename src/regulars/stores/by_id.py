@@ -3,10 +3,10 @@
 Pseudonyms may be asked for too, and stay in answers; encrypted ids are shown as they were sent.
 """
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from msgspec.structs import replace as with_fields
 
@@ -19,6 +19,7 @@ from regulars.stores.base import (
     ActivityRow,
     Filter,
     GroupBy,
+    KeyAction,
     KeyChange,
     Keys,
     People,
@@ -135,6 +136,10 @@ class ReportsById:
     def delete_key(self, key_hash: str, *, by: str = COMMAND_LINE) -> bool:
         """See `stores.base.Keys`."""
         return self._store.delete_key(key_hash, by=by)
+
+    def note_use(self, key: ApiKey, action: KeyAction, details: Mapping[str, Any]) -> None:
+        """See `stores.base.Keys`."""
+        self._store.note_use(key, action, details)
 
     def key_changes(self, limit: int, *, key_hash: str | None = None) -> list[KeyChange]:
         """See `stores.base.Keys`."""

@@ -21,6 +21,14 @@ class Knowing(Protocol):
         ...
 
 
+class Merging(Knowing, Protocol):
+    """What gives a person another name."""
+
+    def alias(self, account: str, name: str, person: str) -> None:
+        """Make `name` another name of `person`: rows that are there, and all that come."""
+        ...
+
+
 def name_of(store: Knowing, at_rest: AtRest, account: str, user: str) -> str:
     """Return what the ledger calls a user, asked for by id or by pseudonym.
 
@@ -41,3 +49,12 @@ def names_of(store: Knowing, at_rest: AtRest, account: str, user: str) -> tuple[
     names += [earlier(account, user) for earlier in at_rest.earlier]
     names += [name for name, whose in store.aliases(account) if whose == person]
     return tuple(dict.fromkeys(names))
+
+
+def merge(store: Merging, at_rest: AtRest, account: str, *, other: str, user: str) -> bool:
+    """Make `other` another name of a user, both asked for by id; False: they are one already."""
+    name, person = (name_of(store, at_rest, account, each) for each in (other, user))
+    if name == person:
+        return False
+    store.alias(account, name, person)
+    return True

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from starlette.responses import Response
 
 from regulars.exports.export import ExportQuery
+from regulars.ledger.one_person import OnePerson
 from regulars.model.caller import ApiKey, KeyTerms, Role
 from regulars.model.catalog import Catalog
 from regulars.routing.explain import Explanation
@@ -13,6 +14,7 @@ from regulars.routing.overview import Overview
 from regulars.stores.base import Keys, Reports
 from regulars.stores.contents import Contents
 from regulars.stores.spendings import Spendings
+from regulars.web.worth import Compare
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,8 @@ class WebDeps:
     version: str
     routing: Callable[[], Overview]
     explain: Callable[[str, str, str], Explanation]
+    worth: Compare
+    people: OnePerson
     export: Callable[[ExportQuery], Awaitable[Response]]
     keeps_content: bool = False
     """Whether keys may have prompts and completions kept."""

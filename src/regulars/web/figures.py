@@ -1,6 +1,6 @@
 """The figures of pages, asked of the report definitions that API and exports ask too. Blocking."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Final
 
@@ -63,60 +63,85 @@ def groups(
     by: GroupBy,
     *,
     limit: int,
-    also: tuple[Condition, ...] = (),
 ) -> tuple[list[Figures], bool]:
     """Return the groups that cost most, and whether there are more."""
-    query = question(where, by)
-    query = replace(query, where=(*query.where, *also), order=_BY_COST, limit=limit)
+    query = replace(question(where, by), order=_BY_COST, limit=limit)
     answer = reports.run(query)
     return [Figures(_text(row[0]), sums_of(row[1:])) for row in answer.rows], bool(answer.cut)
 
 
+def over_time(reports: Reports, where: Filter, window: Window) -> list[SeriesPoint]:
+    """Return sums per bar's step of all that the filter selects."""
+    return _points(reports, _stepped(question(where), window), window)
+
+
 def series(
-    reports: Reports,
-    where: Filter,
-    window: Window,
-    by: GroupBy,
-    *,
-    groups_max: int,
-    also: tuple[Condition, ...] = (),
+    reports: Reports, where: Filter, window: Window, by: GroupBy, names: Sequence[str | None]
 ) -> list[SeriesPoint]:
-    """Return sums per bar's step and group; all but the groups that cost most are `Other`."""
-    top, more = groups(reports, where, by, limit=groups_max, also=also)
-    query = question(where, by)
-    query = replace(
-        query,
-        where=(*query.where, *also),
-        step=window.step,
-        zone=window.zone.key,
-        limit=LIMIT_MAX,
-    )
-    if not more:
-        return _points(reports, query, window)
-    names = tuple(group.name for group in top)
-    ours = replace(query, where=(*query.where, Condition(by, "in", names)))
-    points = _points(reports, ours, window)
-    everything = _points(reports, replace(query, dimensions=()), window)
-    return points + _rest(everything, points)
+    """Return sums per bar's step of these groups."""
+    named = tuple(name for name in names if name is not None)
+    if by != "user" or len(named) == len(names):
+        return _series_of(reports, where, window, by, tuple(names))
+    # People are sought one by one, requests that named nobody by walking over everybody's: asked
+    # together, all would be walked for.
+    points = _series_of(reports, where, window, by, named)
+    return points + _series_of(reports, where, window, by, (None,))
 
 
-def _rest(everything: Sequence[SeriesPoint], points: Sequence[SeriesPoint]) -> list[SeriesPoint]:
+def rest(whole: Sequence[SeriesPoint], points: Sequence[SeriesPoint]) -> list[SeriesPoint]:
+    """Return what groups leave of the whole, as the group `Other`."""
     shown: dict[int, list[Sums]] = {}
     for point in points:
         shown.setdefault(point.bucket_us, []).append(point.sums)
     return [
-        SeriesPoint(whole.bucket_us, OTHER, _less(whole.sums, shown.get(whole.bucket_us, [])))
-        for whole in everything
+        SeriesPoint(one.bucket_us, OTHER, _less(one.sums, shown.get(one.bucket_us, [])))
+        for one in whole
     ]
 
 
+def running(points: Sequence[SeriesPoint], window: Window) -> list[SeriesPoint]:
+    """Return a point a bar and group that holds all up to the bar's end."""
+    by_group: dict[str | None, dict[int, list[Sums]]] = {}
+    for point in points:
+        if (bar := window.bar_of(point.bucket_us)) is not None:
+            by_group.setdefault(point.group, {}).setdefault(bar, []).append(point.sums)
+    found: list[SeriesPoint] = []
+    for group, bars in by_group.items():
+        so_far = Sums()
+        for bar, start_us in enumerate(window.starts):
+            so_far = added([so_far, *bars.get(bar, ())])
+            found.append(SeriesPoint(start_us, group, so_far))
+    return found
+
+
+def added(sums: Iterable[Sums]) -> Sums:
+    """Add up sums."""
+    return Sums(*map(sum, zip(*(_values(one) for one in sums), strict=True)))
+
+
 def _less(whole: Sums, parts: Sequence[Sums]) -> Sums:
-    return Sums(
-        *(
-            getattr(whole, name) - sum(getattr(part, name) for part in parts)
-            for name in (field.name for field in fields(Sums))
-        )
-    )
+    if not parts:
+        return whole
+    pairs = zip(_values(whole), _values(added(parts)), strict=True)
+    return Sums(*(of_all - of_parts for of_all, of_parts in pairs))
+
+
+def _values(sums: Sums) -> tuple[int, ...]:
+    return tuple(getattr(sums, field.name) for field in fields(Sums))
+
+
+def _series_of(
+    reports: Reports, where: Filter, window: Window, by: GroupBy, names: tuple[str | None, ...]
+) -> list[SeriesPoint]:
+    if not names:
+        return []
+    query = question(where, by)
+    query = replace(query, where=(*query.where, Condition(by, "in", names)))
+    return _points(reports, _stepped(query, window), window)
+
+
+def _stepped(query: ReportQuery, window: Window) -> ReportQuery:
+    return replace(query, step=window.step, zone=window.zone.key, limit=LIMIT_MAX)
 
 
 def _points(reports: Reports, query: ReportQuery, window: Window) -> list[SeriesPoint]:

@@ -10,6 +10,7 @@ from regulars.web.access import Viewer
 from regulars.web.tokens import same
 
 FORM_BYTES_MAX: Final = 16_384
+STALE: Final = "This form is not of your session. Open the page again and send it from there."
 
 
 async def read_form(request: Request) -> dict[str, str]:

@@ -1,11 +1,13 @@
 """The page of identifier health: what is wrong with the ids requests name users by, and the fix."""
 
-from starlette.concurrency import run_in_threadpool
+from functools import partial
+
 from starlette.requests import Request
 from starlette.responses import Response
 
 from regulars.stores.identifiers import look_at_identifiers
 from regulars.web.access import Viewer
+from regulars.web.flowing import Once
 from regulars.web.site import Site
 from regulars.web.view import dates_refused, parse
 
@@ -17,13 +19,13 @@ async def identifiers_page(site: Site, request: Request, viewer: Viewer) -> Resp
     view = parse(request.query_params)
     window = view.window(site.now_us)
     where = view.where(site.deps.account, window)
-    report = await run_in_threadpool(look_at_identifiers, site.deps.reports, where)
-    return site.page(
+    return site.flowing_page(
         "identifiers.html",
+        request=request,
         viewer=viewer,
         path=PATH,
         view=view,
         window=window,
         dates_refused=dates_refused(request.query_params),
-        report=report,
+        ask_report=Once(partial(look_at_identifiers, site.deps.reports, where)),
     )

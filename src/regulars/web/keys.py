@@ -13,7 +13,7 @@ from regulars.model.errors import CallerError
 from regulars.stores.base import COMMAND_LINE, KeyChange
 from regulars.stores.spendings import Begins, KeySpent
 from regulars.web.access import Viewer
-from regulars.web.forms import is_of_session, read_form
+from regulars.web.forms import STALE, is_of_session, read_form
 from regulars.web.key_forms import new_key_fields, rule_fields
 from regulars.web.names import key_name
 from regulars.web.periods import moment
@@ -24,7 +24,6 @@ PATH: Final = "/keys"
 KEYS_MAX: Final = 500
 """Keys a page shows, the newest; the API pages further."""
 CHANGES_SHOWN: Final = 30
-_STALE: Final = "This form is not of your session. Open the page again and send it from there."
 _OWN: Final = "You are signed in with this key. Sign in with another management key to change whether it works."
 
 Names = dict[str, str]
@@ -58,7 +57,7 @@ async def make_key(site: Site, request: Request, viewer: Viewer) -> Response:
     """Make a key and show its secret: this page is the only place where it ever stands."""
     fields = await read_form(request)
     if not is_of_session(fields, viewer):
-        return site.problem(403, _STALE, viewer=viewer)
+        return site.problem(403, STALE, viewer=viewer)
     try:
         asked = new_key_fields(fields, keeps_content=site.deps.keeps_content)
         name, role, terms = new_terms(asked, now_ms=site.now_us // 1000)
@@ -79,7 +78,7 @@ async def change_key(site: Site, request: Request, viewer: Viewer) -> Response:
     wanted: str = request.path_params["key"]
     fields = await read_form(request)
     if not is_of_session(fields, viewer):
-        return site.problem(403, _STALE, viewer=viewer)
+        return site.problem(403, STALE, viewer=viewer)
     try:
         asked = rule_fields(fields, keeps_content=site.deps.keeps_content)
         return await _change(site, viewer, wanted, asked)
@@ -92,7 +91,7 @@ async def switch_key(site: Site, request: Request, viewer: Viewer) -> Response:
     wanted: str = request.path_params["key"]
     fields = await read_form(request)
     if not is_of_session(fields, viewer):
-        return site.problem(403, _STALE, viewer=viewer)
+        return site.problem(403, STALE, viewer=viewer)
     if wanted == viewer.key.hash:
         return await _key(site, viewer, wanted, problem=_OWN)
     asked = KeyFields(disabled=fields.get("state") != "works")

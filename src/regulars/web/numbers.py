@@ -91,15 +91,17 @@ def change(now: int, before: int) -> str:
 
 
 def milliseconds(value: float | None) -> str:
-    """Write a duration: 312 ms, 1.24 s, 2 min 3 s."""
+    """Write a duration: 312 ms, 1.24 s, 2 min 3 s, 1 h."""
     if value is None:
         return DASH
     if value < 999.5:
         return f"{value:.0f}{_THIN}ms"
     if value < 59_995:
         return f"{value / 1000:.2f}{_THIN}s"
-    minutes, seconds = divmod(round(value / 1000), 60)
-    return f"{minutes}{_THIN}min {seconds}{_THIN}s"
+    seconds = round(value / 1000)
+    hours, minutes = divmod(seconds // 60, 60)
+    parts = ((hours, "h"), (minutes, "min"), (seconds % 60, "s"))
+    return " ".join(f"{count}{_THIN}{unit}" for count, unit in parts if count)
 
 
 def _three_digits(amount: Decimal) -> Decimal:

@@ -11,11 +11,13 @@ from starlette.routing import BaseRoute, Route
 from regulars.web.activity import activity_page, pulse
 from regulars.web.deps import WebDeps
 from regulars.web.export import export
+from regulars.web.flowing import COMPRESS_LEVEL
 from regulars.web.headers import PageHeaders
 from regulars.web.identifiers import identifiers_page
 from regulars.web.keys import change_key, key_page, keys_page, make_key, switch_key
 from regulars.web.login import login, login_page, logout
 from regulars.web.models import models_page
+from regulars.web.one_person import erase_user, export_user, merge_users
 from regulars.web.routing import routing_page
 from regulars.web.sessions import session_page
 from regulars.web.site import Endpoint, guarded_json, guarded_page, open_site
@@ -26,7 +28,6 @@ from regulars.web.users import user_page, users_page
 __all__ = ["WebDeps", "page_routes"]
 
 _COMPRESS_FROM_BYTES = 1000
-_COMPRESS_LEVEL = 6
 
 
 def page_routes(deps: WebDeps) -> list[BaseRoute]:
@@ -43,6 +44,15 @@ def page_routes(deps: WebDeps) -> list[BaseRoute]:
         Route("/activity/export", guarded_page(site, export), middleware=[Middleware(PageHeaders)]),
         _route("/users", guarded_page(site, users_page)),
         _route("/users/{user:path}", guarded_page(site, user_page)),
+        # Paths of their own: any id may stand under /users.
+        _route("/erase-user", guarded_page(site, erase_user), method="POST"),
+        _route("/merge-users", guarded_page(site, merge_users), method="POST"),
+        Route(
+            "/export-user",
+            guarded_page(site, export_user),
+            methods=["POST"],
+            middleware=[Middleware(PageHeaders)],
+        ),
         _route("/sessions", guarded_page(site, session_page)),
         _route("/sessions/{session:path}", guarded_page(site, session_page)),
         _route("/models", guarded_page(site, models_page)),
@@ -60,7 +70,7 @@ def page_routes(deps: WebDeps) -> list[BaseRoute]:
 
 def _route(path: str, endpoint: Endpoint, *, method: str = "GET") -> Route:
     compress = Middleware(
-        GZipMiddleware, minimum_size=_COMPRESS_FROM_BYTES, compresslevel=_COMPRESS_LEVEL
+        GZipMiddleware, minimum_size=_COMPRESS_FROM_BYTES, compresslevel=COMPRESS_LEVEL
     )
     return Route(path, endpoint, methods=[method], middleware=[Middleware(PageHeaders), compress])
 

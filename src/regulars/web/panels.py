@@ -6,7 +6,7 @@ from typing import Final
 
 from regulars.stores.base import Filter, GroupBy, Reports, SeriesPoint, Sums
 from regulars.web.charts import Line, StackedChart, bar_totals, sparkline, stacked
-from regulars.web.figures import Figures, groups, series, totals
+from regulars.web.figures import Figures, added, groups, over_time, rest, running, series, totals
 from regulars.web.names import NOBODY, key_name, shortened, visible
 from regulars.web.numbers import change, compact, grouped, share, usd, usd_exact
 from regulars.web.palette import OTHER
@@ -83,25 +83,44 @@ class Chip:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What one window was asked: figures, the ones before, and the series."""
+    """What one window was asked at once: figures over time, their sums, the sums before."""
 
+    where: Filter
     window: Window
     sums: Sums
     before: Sums
-    points: Sequence[SeriesPoint]
+    whole: Sequence[SeriesPoint]
 
 
 def ask(reports: Reports, view: View, account: str, now_us: int) -> Answers:
-    """Ask for what cards and chart need. Blocking."""
+    """Ask for what the cards need. Blocking, some 10 ms however many users there are."""
     window = view.window(now_us)
     where = view.where(account, window)
     begin, end = window.before()
+    whole = over_time(reports, where, window)
     return Answers(
+        where=where,
         window=window,
-        sums=totals(reports, where),
+        sums=added(point.sums for point in whole),
         before=totals(reports, replace(where, from_us=begin, to_us=end)),
-        points=series(reports, where, window, view.group, groups_max=CHART_GROUPS_MAX),
+        whole=whole,
     )
+
+
+def chart_points(
+    reports: Reports, answers: Answers, by: GroupBy, ranked: Sequence[Figures], *, more: bool
+) -> list[SeriesPoint]:
+    """Ask for the chart's groups over time; what lies beyond the ranked ones is `Other`. Blocking."""
+    top = ranked[:CHART_GROUPS_MAX]
+    names = [group.name for group in top]
+    points = series(reports, answers.where, answers.window, by, names)
+    return points + rest(answers.whole, points) if more or len(ranked) > len(top) else points
+
+
+def grouped_points(reports: Reports, answers: Answers, by: GroupBy) -> list[SeriesPoint]:
+    """Rank the groups, and ask for the chart's. Blocking."""
+    ranked, more = groups(reports, answers.where, by, limit=CHART_GROUPS_MAX)
+    return chart_points(reports, answers, by, ranked, more=more)
 
 
 def cards(answers: Answers, view: View, path: str, *, cache_note: str = "") -> tuple[Card, ...]:
@@ -119,23 +138,33 @@ def fleet_note(fleet: Sums) -> str:
     return f"everybody {share(fleet.cached_tokens, fleet.prompt_tokens)}"
 
 
-def chart(answers: Answers, view: View, path: str, key_names: Mapping[str, str]) -> ChartPanel:
+def chart(
+    points: Sequence[SeriesPoint],
+    window: Window,
+    view: View,
+    path: str,
+    key_names: Mapping[str, str],
+) -> ChartPanel:
     """Make the large chart for the view's metric and grouping."""
-    write = _WRITERS[view.metric]
-    shape = stacked(answers.points, answers.window, measure=_MEASURES[view.metric], write=write)
+    write, measure = _WRITERS[view.metric], _MEASURES[view.metric]
+    shape = each = stacked(points, window, measure=measure, write=write)
+    title = f"{METRIC_WORDS[view.metric]} by {'API key' if view.group == 'key' else view.group}"
+    if view.bars == "running":
+        shape = stacked(running(points, window), window, measure=measure, write=write)
+        title = f"{title}, running total"
+    totals_of = {layer.name: layer.total for layer in each.layers}
     legend = tuple(
         LegendEntry(
             name=shortened(group_name(layer.name, view.group, key_names)),
             full=group_name(layer.name, view.group, key_names),
             colour=layer.colour,
-            total=write(layer.total),
-            share=share(layer.total, shape.total),
+            total=write(totals_of[layer.name]),
+            share=share(totals_of[layer.name], each.total),
             href=_narrowed(view, path, layer.name),
             values=tuple(write(value) if value else "" for value in layer.values),
         )
         for layer in shape.layers
     )
-    title = f"{METRIC_WORDS[view.metric]} by {'API key' if view.group == 'key' else view.group}"
     return ChartPanel(shape, legend, tuple(write(slot.total) for slot in shape.slots), title)
 
 
@@ -184,7 +213,7 @@ def _metric_card(answers: Answers, view: View, path: str, metric: Metric) -> Car
         exact=usd_exact(value) if metric == "spend" else grouped(value),
         change=change(measure(now), measure(before)),
         note=_note(now, metric),
-        line=sparkline(bar_totals(answers.points, answers.window, measure)),
+        line=sparkline(bar_totals(answers.whole, answers.window, measure)),
         href=view.href(path, metric=metric),
         current=metric == view.metric,
     )
@@ -192,8 +221,8 @@ def _metric_card(answers: Answers, view: View, path: str, metric: Metric) -> Car
 
 def _cache(answers: Answers) -> Card:
     now = answers.sums
-    reads = bar_totals(answers.points, answers.window, lambda sums: sums.cached_tokens)
-    prompts = bar_totals(answers.points, answers.window, lambda sums: sums.prompt_tokens)
+    reads = bar_totals(answers.whole, answers.window, lambda sums: sums.cached_tokens)
+    prompts = bar_totals(answers.whole, answers.window, lambda sums: sums.prompt_tokens)
     ratios = [read / prompt if prompt else 0.0 for read, prompt in zip(reads, prompts, strict=True)]
     saved = now.cache_saving_nanousd
     known = now.prompt_tokens > 0

@@ -52,6 +52,7 @@ COLUMNS: Final[Mapping[str, Column]] = {
     "last": Column("Last seen", "last_seen"),
 }
 DEFAULT_COLUMNS: Final = tuple(name for name, column in COLUMNS.items() if column.default)
+_BY_COST: Final = (Order("cost"), Order("requests"))
 SORTS: Final = frozenset(column.sort for column in COLUMNS.values() if column.sort)
 
 
@@ -103,6 +104,10 @@ class Person:
     line: Line | None = None
 
 
+Ranked = tuple[list[Person], bool]
+"""Users from the top, and whether there are more."""
+
+
 @dataclass(frozen=True, slots=True)
 class People:
     """A page of the list. `looked_at` is how many users were looked at, None for all."""
@@ -129,10 +134,25 @@ def parse_people(query: QueryParams) -> PeopleView:
     )
 
 
-def top(reports: Reports, where: Filter, *, limit: int) -> list[Person]:
-    """Return who spent most, requests that named nobody among them."""
-    query = replace(_question(where), order=(Order("cost"), Order("requests")), limit=limit)
-    return _people(reports, query)[0]
+def top(reports: Reports, where: Filter, *, limit: int) -> Ranked:
+    """Return who spent most, requests that named nobody among them, and whether there are more."""
+    query = replace(_named(_question(where), ""), order=_BY_COST, limit=limit)
+    rows, cursor = _people(reports, query)
+    # Requests that named nobody are asked for apart: among the named, all figures of everybody
+    # would have to be sorted at once.
+    nobody = [] if where.user else _nobody(reports, where)
+    rows = sorted(nobody + rows, key=_rank, reverse=True)
+    return rows[:limit], cursor is not None or len(rows) > limit
+
+
+def _nobody(reports: Reports, where: Filter) -> list[Person]:
+    query = _question(where)
+    nobody = Condition("user", "eq", (None,))
+    return _people(reports, replace(query, where=(*query.where, nobody), limit=1))[0]
+
+
+def _rank(person: Person) -> tuple[int, int]:
+    return person.sums.cost_nanousd, person.sums.requests
 
 
 def list_people(reports: Reports, account: str, asked: PeopleView, window: Window) -> People:
@@ -222,10 +242,8 @@ def _dressed(
 def _trends(
     reports: Reports, where: Filter, window: Window, names: Sequence[str]
 ) -> dict[str, list[SeriesPoint]]:
-    only = Condition("user", "in", tuple(names))
-    points = series(reports, where, window, "user", groups_max=len(names), also=(only,))
     trends: dict[str, list[SeriesPoint]] = {}
-    for point in points:
+    for point in series(reports, where, window, "user", names):
         trends.setdefault(point.group or "", []).append(point)
     return trends
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from starlette.concurrency import run_in_threadpool
@@ -39,8 +40,9 @@ async def routing_page(site: Site, request: Request, viewer: Viewer) -> Response
     window = view.window(site.now_us)
     where = view.where(site.deps.account, window)
     sums = await run_in_threadpool(totals, site.deps.reports, where)
-    return site.page(
+    return site.flowing_page(
         "routing.html",
+        request=request,
         viewer=viewer,
         path=PATH,
         view=view,
@@ -51,6 +53,7 @@ async def routing_page(site: Site, request: Request, viewer: Viewer) -> Response
         question=_explained(site, request.query_params),
         models=sorted(site.deps.catalog.models),
         sums=sums,
+        ask_comparison=partial(site.comparisons.of, view, where),
     )
 
 

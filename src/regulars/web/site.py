@@ -17,6 +17,8 @@ from regulars.web.access import Denied, Viewer, identify
 from regulars.web.assets import Assets, read_assets
 from regulars.web.attempts import LoginAttempts
 from regulars.web.deps import WebDeps
+from regulars.web.flowing import FLUSH, flowing
+from regulars.web.worth import Comparisons
 
 _MISSING: Final = "Nothing under that name: it was never here, or it was erased."
 
@@ -29,6 +31,7 @@ class Site:
     templates: Environment
     assets: Assets
     attempts: LoginAttempts
+    comparisons: Comparisons
 
     @property
     def now_us(self) -> int:
@@ -39,16 +42,16 @@ class Site:
         self, template: str, *, viewer: Viewer | None, status: int = 200, **values: Any
     ) -> Response:
         """Render a page."""
-        html = self.templates.get_template(template).render(
-            values,
-            viewer=viewer,
-            now_us=self.now_us,
-            version=self.deps.version,
-            recording=self.deps.recording,
-            asset=self.assets.path,
-            periods=periods.PERIODS,
-        )
+        html = self.templates.get_template(template).render(self._common(viewer) | values)
         return HTMLResponse(html, status_code=status)
+
+    def flowing_page(
+        self, template: str, *, request: Request, viewer: Viewer, **values: Any
+    ) -> Response:
+        """Render a page piece by piece; see `flowing`."""
+        return flowing(
+            request, self.templates.get_template(template), self._common(viewer) | values
+        )
 
     def problem(self, status: int, message: str, *, viewer: Viewer | None = None) -> Response:
         """Render a page that says what is wrong."""
@@ -58,6 +61,17 @@ class Site:
         """Render the page for what is not there."""
         return self.problem(404, _MISSING, viewer=viewer)
 
+    def _common(self, viewer: Viewer | None) -> dict[str, Any]:
+        return {
+            "viewer": viewer,
+            "now_us": self.now_us,
+            "version": self.deps.version,
+            "recording": self.deps.recording,
+            "asset": self.assets.path,
+            "periods": periods.PERIODS,
+            "flush": FLUSH,
+        }
+
 
 Handler = Callable[[Site, Request, Viewer], Awaitable[Response]]
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -66,7 +80,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 def open_site(deps: WebDeps) -> Site:
     """Read templates and assets, once."""
     assets = read_assets()
-    return Site(deps, _templates(), assets, LoginAttempts())
+    return Site(deps, _templates(), assets, LoginAttempts(), Comparisons(deps.worth))
 
 
 def guarded_page(site: Site, handler: Handler) -> Endpoint:

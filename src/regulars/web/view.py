@@ -12,6 +12,8 @@ from regulars.stores.base import Filter, GroupBy
 from regulars.web.periods import DEFAULT_PERIOD, PERIODS, Window, custom, recent
 
 Metric = Literal["spend", "tokens", "requests"]
+Bars = Literal["each", "running"]
+"""Whether a bar shows its own stretch of time, or all up to its end."""
 CUSTOM: Final = "custom"
 NAME_CHARS_MAX: Final = 512
 _SLUGS: Final = frozenset(period.slug for period in PERIODS)
@@ -26,6 +28,7 @@ class View:
     to: str = ""
     group: GroupBy = "user"
     metric: Metric = "spend"
+    bars: Bars = "each"
     user: str = ""
     model: str = ""
     provider: str = ""
@@ -85,6 +88,7 @@ def parse(query: Mapping[str, str], *, group: GroupBy = "user") -> View:
         to=to,
         group=cast("GroupBy", wanted_group) if wanted_group in get_args(GroupBy) else group,
         metric=cast("Metric", metric) if metric in get_args(Metric) else "spend",
+        bars="running" if query.get("bars") == "running" else "each",
         user=_name(query, "user"),
         model=_name(query, "model"),
         provider=_name(query, "provider"),

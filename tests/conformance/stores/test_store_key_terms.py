@@ -75,6 +75,16 @@ def test_a_deleted_key_is_gone_and_its_end_recorded(store: SqliteStore) -> None:
     assert [change.action for change in store.key_changes(1)] == ["deleted"]
 
 
+def test_what_was_done_to_a_user_is_recorded_by_the_key_that_did_it(store: SqliteStore) -> None:
+    store.create_key(KEY)
+
+    store.note_use(KEY, "user_exported", {"subject": (None, "digest")})
+
+    (change,) = store.key_changes(1, key_hash=KEY.hash)
+    assert (change.actor, change.key_name, change.action) == (KEY.hash, KEY.name, "user_exported")
+    assert change.details == {"subject": [None, "digest"]}
+
+
 def test_what_keys_spent_is_known_by_window(store: SqliteStore) -> None:
     times_us = (NOON_US, NOON_US - DAY_US, NOON_US - 5 * DAY_US, NOON_US - 50 * DAY_US)
     for number, at_us in enumerate(times_us):

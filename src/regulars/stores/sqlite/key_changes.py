@@ -2,13 +2,14 @@
 
 import sqlite3
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
 import msgspec
 
 from regulars.model.caller import ApiKey
-from regulars.stores.base import KeyChange
+from regulars.stores.base import KeyAction, KeyChange
 
 CHANGES_KEPT_MAX: Final = 10_000
 """The oldest go first."""
@@ -23,6 +24,18 @@ def record(
     action = "created" if old is None else "deleted" if new is None else "changed"
     key = new or old
     assert key is not None, "a change is of some key"
+    note(connection, key, action, _differences(old, new), by=by)
+
+
+def note(
+    connection: sqlite3.Connection,
+    key: ApiKey,
+    action: KeyAction,
+    details: Mapping[str, Any],
+    *,
+    by: str,
+) -> None:
+    """Note in the open transaction what was done to a key, or with it."""
     connection.execute(
         f"INSERT INTO key_change ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)",  # noqa: S608 - our own
         (
@@ -31,7 +44,7 @@ def record(
             key.hash,
             key.name,
             action,
-            msgspec.json.encode(_differences(old, new)).decode(),
+            msgspec.json.encode(details).decode(),
         ),
     )
     connection.execute(

@@ -5,7 +5,7 @@
 import secrets
 import sqlite3
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from regulars.model.caller import ApiKey, KeyTerms, Role, UserPolicy
-from regulars.stores.base import COMMAND_LINE, KeyChange, StoreError
+from regulars.stores.base import COMMAND_LINE, KeyAction, KeyChange, StoreError
 from regulars.stores.sqlite import key_changes
 from regulars.stores.sqlite.connect import connect, store_errors
 
@@ -99,6 +99,11 @@ class SqliteKeys:
             connection.execute("DELETE FROM api_key WHERE hash = ?", (key_hash,))
             key_changes.record(connection, old, None, by=by)
         return True
+
+    def note_use(self, key: ApiKey, action: KeyAction, details: Mapping[str, Any]) -> None:
+        """See `stores.base.Keys`."""
+        with self._change() as connection:
+            key_changes.note(connection, key, action, details, by=key.hash)
 
     def key_changes(self, limit: int, *, key_hash: str | None = None) -> list[KeyChange]:
         """See `stores.base.Keys`."""

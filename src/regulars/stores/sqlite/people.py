@@ -117,6 +117,11 @@ class SqlitePeople:
             providers=tuple(sorted(providers.items())),
         )
 
+    def subject(self, account: str, user: str) -> str:
+        """Return the digest that receipts and the record of changes name a user by."""
+        with self._changing() as connection:
+            return person_digest(erasure_secret(connection), account, user).hex()
+
     def rename(self, account: str, name: str, into: str) -> bool:
         """See `stores.base.People`."""
         with self._changing() as connection:

@@ -1,8 +1,8 @@
 """Opening a store by its URL, and the one value that plays all its roles."""
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from regulars.model.caller import ApiKey
 from regulars.model.generation import Generation
@@ -14,6 +14,7 @@ from regulars.stores.base import (
     Erased,
     Filter,
     GroupBy,
+    KeyAction,
     KeyChange,
     SeriesPoint,
     Step,
@@ -135,6 +136,10 @@ class SqliteStore:
         """See `stores.base.Keys`."""
         return self._keys.delete_key(key_hash, by=by)
 
+    def note_use(self, key: ApiKey, action: KeyAction, details: Mapping[str, Any]) -> None:
+        """See `stores.base.Keys`."""
+        self._keys.note_use(key, action, details)
+
     def key_changes(self, limit: int, *, key_hash: str | None = None) -> list[KeyChange]:
         """See `stores.base.Keys`."""
         return self._keys.key_changes(limit, key_hash=key_hash)
@@ -178,6 +183,10 @@ class SqliteStore:
     def erase(self, account: str, user: str, *, now_us: int) -> Erased:
         """See `stores.base.People`."""
         return self._people.erase(account, user, now_us=now_us)
+
+    def subject(self, account: str, user: str) -> str:
+        """Return the digest that receipts and the record of changes name a user by."""
+        return self._people.subject(account, user)
 
     def rename(self, account: str, name: str, into: str) -> bool:
         """See `stores.base.People`."""

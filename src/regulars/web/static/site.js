@@ -1,5 +1,6 @@
 // Everything here is an extra: the pages work without scripts.
 import { readCharts } from "./chart.js";
+import { wireKeys } from "./keys.js";
 import { follow } from "./live.js";
 
 function wireTheme() {
@@ -64,5 +65,6 @@ function wirePage() {
 
 wireTheme();
 wireMenus();
+wireKeys();
 wirePage();
 follow(wirePage);
