@@ -44,6 +44,7 @@ from regulars.http.server import EdgeProtocol, edge_protocol, leave_connection
 from regulars.http.wanted import WantedReader
 from regulars.identity.at_rest import AtRest, pseudonym_of
 from regulars.identity.end_user import EndUsers
+from regulars.identity.key_policies import KeyPolicies
 from regulars.identity.new_users import NewUsers
 from regulars.identity.personal_ids import PersonalIds
 from regulars.identity.pseudonym import pseudonyms
@@ -71,7 +72,8 @@ from regulars.stores.at_rest import at_rest
 from regulars.stores.base import StoreError
 from regulars.stores.by_id import ReportsById
 from regulars.stores.identity_key import identity_key
-from regulars.stores.names import names_of
+from regulars.stores.names import name_of, names_of
+from regulars.stores.signing_key import signing_secrets
 from regulars.stores.sqlite import SqliteStore, open_store
 from regulars.stores.sqlite.deliveries import SqliteDeliveries, deliveries_path
 from regulars.stores.sqlite.shared_routing import SqliteSharedRouting, shared_routing_path
@@ -223,12 +225,13 @@ def _build(settings: Settings) -> App:
         new_key=new_key,
         catalog=settings.catalog,
         now=lambda: datetime.now(UTC),
-        erase=lambda account, user: erase_user(
-            store, account, names_of(store, names, account, user), now_s=time.time()
+        erase=lambda account, user, by: erase_user(
+            store, account, names_of(store, names, account, user), now_s=time.time(), by=by
         ),
         for_callers=reports.without_ids(),
         registry=reports,
         downloads=downloads,
+        policies=key_policies(names, store),
         keeps_content=_content_settings(settings).enabled,
         recording=recording,
     )
@@ -325,7 +328,18 @@ def _end_users(settings: Settings, store: SqliteStore, names: AtRest, renames: R
         personal=PersonalIds(pseudonym),
         new=NewUsers(is_known, per_hour_max=settings.identity.new_users_per_hour_max),
         kept=names.kept,
+        opened=names.shown,
+        signing=signing_secrets(store.path),
     )
+
+
+def key_policies(names: AtRest, store: SqliteStore) -> KeyPolicies:
+    """Return what makes the policies of a store's keys."""
+
+    def kept(account: str, user: str) -> str:
+        return name_of(store, names, account, user)
+
+    return KeyPolicies(kept=kept, shown=names.shown, signing=signing_secrets(store.path))
 
 
 def report_runner(settings: Settings, store: SqliteStore) -> ReportRunner:

@@ -196,6 +196,7 @@ def test_a_key_of_the_erased_alone_is_disabled(tmp_path: Path) -> None:
     found = store.find_key(key.hash)
     assert found is not None
     assert (found.disabled, found.users.user) == (True, None)
+    assert store.key_changes(1)[0].details["disabled"] == [False, True]
     assert bytes_left(tmp_path) == []
     store.close()
 

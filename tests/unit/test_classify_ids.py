@@ -71,7 +71,9 @@ def test_a_later_set_of_other_ids_is_judged_as_well() -> None:
     wrong = [(name, labels) for name, labels in fresh if said(classify(name)) != labels]
 
     assert len(fresh) >= 100
-    assert not {name for name, _ in fresh} & {name for name, _ in [*labelled(), *labelled(HELD_OUT)]}
+    assert not {name for name, _ in fresh} & {
+        name for name, _ in [*labelled(), *labelled(HELD_OUT)]
+    }
     assert len(wrong) <= (1 - SHARE_MIN) * len(fresh), wrong
 
 

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from regulars.http.auth import Authenticator
 from regulars.http.downloads import Downloads
 from regulars.http.errors import error_body, error_headers
+from regulars.identity.key_policies import KeyPolicies
 from regulars.model.caller import ApiKey, KeyTerms, Role
 from regulars.model.catalog import Catalog
 from regulars.model.errors import (
@@ -42,13 +43,15 @@ class Api:
     new_key: NewKey
     catalog: Catalog
     now: Callable[[], datetime]
-    erase: Callable[[str, str], dict[str, Any]]
-    """Erases a user of an account; the receipt. Blocking."""
+    erase: Callable[[str, str, str], dict[str, Any]]
+    """Erases a user of an account, asked by a key's hash; the receipt. Blocking."""
     for_callers: Reports
     """What inference keys ask: ids that are kept encrypted stay so."""
     registry: Registry
     """What was said of external users."""
     downloads: Downloads
+    policies: KeyPolicies
+    """Who names the users of keys."""
     keeps_content: bool = False
     """Whether keys may have prompts and completions kept."""
     recording: bool = True

@@ -298,16 +298,37 @@ _SPENDING: Final = {
     ),
     "expires_at": MAYBE_TEXT,
 }
+_USERS: Final = {
+    "user_policy": {
+        "enum": ["client", "fixed", "signed", "prefix"],
+        "description": "Who says which end user a request is for: the caller, always "
+        "`external_user`, the caller with a proof, the caller within `user_prefix`.",
+    },
+    "external_user": MAYBE_TEXT | {"description": "The one user of a `fixed` key."},
+    "user_prefix": MAYBE_TEXT | {"description": "How ids of a `prefix` key begin."},
+    "user_sources": array(
+        {"enum": ["user", "safety_identifier", "metadata.user_id", "x-regulars-user"]}
+    )
+    | {"description": "Where requests may name the user; the first that does counts."},
+    "personal_ids": {
+        "enum": ["flag", "pseudonymise", "refuse"],
+        "description": "What becomes of ids that look like a person's own data.",
+    },
+    "new_users_per_hour": {"type": ["integer", "null"], "minimum": 1},
+}
 _API_KEY: Final = fields(
     {
         **dict.fromkeys(("hash", "name", "label", "created_at", "workspace_id"), TEXT),
-        **dict.fromkeys(
-            ("updated_at", "creator_user_id", "external_user", "last_used_at"), MAYBE_TEXT
-        ),
+        **dict.fromkeys(("updated_at", "creator_user_id", "last_used_at"), MAYBE_TEXT),
         "role": {"enum": ["inference", "management"]},
         "disabled": FLAG,
         "content_share": NUMBER,
         **_SPENDING,
+        **_USERS,
+        "signing_secret_name": MAYBE_TEXT
+        | {
+            "description": "Of a `signed` key: what its secret is found by; the secret is not kept."
+        },
     }
 )
 _KEY_RULES: Final = {
@@ -316,6 +337,9 @@ _KEY_RULES: Final = {
     "limit_reset": {"enum": ["daily", "weekly", "monthly", None]},
     "include_byok_in_limit": FLAG,
     "workspace_id": MAYBE_TEXT,
+    **_USERS,
+    "new_signing_secret": FLAG
+    | {"description": "Gives a `signed` key another secret; proofs of the one before end."},
     "content_share": NUMBER
     | {"minimum": 0, "maximum": 1, "description": "Share of requests whose texts are kept."},
 }

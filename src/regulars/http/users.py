@@ -103,7 +103,9 @@ def delete_user(api: Api) -> Handler:
     async def handle(request: Request, key: ApiKey) -> Response:
         require_management(key)
         user = accept_name(request.path_params["user"], field="user", length_max=USER_LENGTH_MAX)
-        return json_response({"data": await run_in_threadpool(api.erase, key.account, user)})
+        return json_response(
+            {"data": await run_in_threadpool(api.erase, key.account, user, key.hash)}
+        )
 
     return handle
 

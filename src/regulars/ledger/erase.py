@@ -15,7 +15,7 @@ import msgspec
 
 from regulars.ledger.scrub import count_in_files, scrub_files
 from regulars.routing.keys import sticky_key
-from regulars.stores.base import Erased
+from regulars.stores.base import COMMAND_LINE, Erased
 from regulars.stores.sqlite import SqliteStore
 from regulars.stores.sqlite.shared_routing import SqliteSharedRouting, shared_routing_path
 
@@ -23,7 +23,12 @@ SECRET_OF_RECEIPTS: Final = "receipts"  # noqa: S105 - the name it is stored und
 
 
 def erase_user(
-    store: SqliteStore, account: str, names: tuple[str, ...], *, now_s: float
+    store: SqliteStore,
+    account: str,
+    names: tuple[str, ...],
+    *,
+    now_s: float,
+    by: str = COMMAND_LINE,
 ) -> dict[str, Any]:
     """Erase a user of an account, under all his names, and return the receipt.
 
@@ -32,7 +37,8 @@ def erase_user(
     Raises:
         StoreError: not everything is done; asking again goes on where this stopped.
     """
-    parts = [store.erase(account, name, now_us=int(now_s * 1_000_000)) for name in names]
+    now_us = int(now_s * 1_000_000)
+    parts = [store.erase(account, name, now_us=now_us, by=by) for name in names]
     # What is written after the erasure was noted is dropped by the store: this finds all the rest.
     contents = sum(store.erase_contents(account, name) for name in names)
     placements = sum(map(partial(_forget_places, store, account), names, parts))

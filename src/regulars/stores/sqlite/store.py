@@ -163,9 +163,9 @@ class SqliteStore:
         """Say whether rows of this user have been kept."""
         return self._people.knows(account, user)
 
-    def erase(self, account: str, user: str, *, now_us: int) -> Erased:
+    def erase(self, account: str, user: str, *, now_us: int, by: str = COMMAND_LINE) -> Erased:
         """See `stores.base.People`."""
-        return self._people.erase(account, user, now_us=now_us)
+        return self._people.erase(account, user, now_us=now_us, by=by)
 
     def rename(self, account: str, name: str, into: str) -> bool:
         """See `stores.base.People`."""
