@@ -6,7 +6,7 @@ import logging
 import random
 import secrets
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -31,6 +31,7 @@ from regulars.http.chat import ChatRoute
 from regulars.http.downloads import Downloads
 from regulars.http.explain import explain_routes, explainer
 from regulars.http.metrics import Watched, metrics_route
+from regulars.http.peer import Peers
 from regulars.http.routes import (
     BASES,
     CHAT_PATH,
@@ -52,6 +53,7 @@ from regulars.ledger import LedgerWriter, NoLedger
 from regulars.ledger.contents import ContentKeeper
 from regulars.ledger.erase import erase_user
 from regulars.ledger.renames import Renames
+from regulars.ledger.sightings import SightingsKeeper
 from regulars.model.caller import (
     CALLERS_WORD,
     KEY_PREFIX,
@@ -73,10 +75,12 @@ from regulars.stores.base import StoreError
 from regulars.stores.by_id import ReportsById
 from regulars.stores.identity_key import identity_key
 from regulars.stores.names import name_of, names_of
+from regulars.stores.sightings import NoticedById
 from regulars.stores.signing_key import signing_secrets
 from regulars.stores.sqlite import SqliteStore, open_store
 from regulars.stores.sqlite.deliveries import SqliteDeliveries, deliveries_path
 from regulars.stores.sqlite.shared_routing import SqliteSharedRouting, shared_routing_path
+from regulars.stores.sqlite.sightings import SqliteSightings, sightings_path
 from regulars.upstream.client import Upstream
 from regulars.web.deps import WebDeps
 from regulars.web.pages import page_routes
@@ -198,14 +202,24 @@ def _build(settings: Settings) -> App:
     auth = Authenticator(store, time.monotonic)
     names = names_at_rest(settings, store)
     reports, renames = ReportsById(store, names), Renames(store)
+    sightings = SightingsKeeper(
+        SqliteSightings(sightings_path(store.path)), erased=store.names_stamp
+    )
     # Seeded by the system in each process. Ids and cold keys need to differ, not to be secret.
     wanted = WantedReader(
         settings.catalog,
-        end_users=_end_users(settings, store, names, renames),
+        end_users=_end_users(settings, store, names, renames, came=sightings.came),
         holdout_share=settings.routing.holdout_share,
         random_bits=random.Random().getrandbits,  # noqa: S311
     )
-    chat = ChatRoute(settings.server, auth=auth, wanted=wanted, relay=relay)
+    chat = ChatRoute(
+        settings.server,
+        auth=auth,
+        wanted=wanted,
+        relay=relay,
+        sightings=sightings if settings.identity.count_addresses else None,
+        peers=Peers(settings.identity.trusted_proxies),
+    )
     gateway = _Gateway(
         settings,
         store=store,
@@ -214,6 +228,7 @@ def _build(settings: Settings) -> App:
         relay=relay,
         others=others,
         renames=renames,
+        sightings=sightings,
     )
     downloads = Downloads(reports)
     api = Api(
@@ -231,6 +246,7 @@ def _build(settings: Settings) -> App:
         for_callers=reports.without_ids(),
         registry=reports,
         downloads=downloads,
+        noticed=noticed_of(names, store),
         policies=key_policies(names, store),
         keeps_content=_content_settings(settings).enabled,
         recording=recording,
@@ -248,6 +264,7 @@ def _build(settings: Settings) -> App:
         version=__version__,
         routing=lambda: overview(planner, settings.catalog, time.monotonic()),
         explain=explainer(planner, wanted, ACCOUNT),
+        noticed=noticed_of(names, store),
         export=downloads.send,
         keeps_content=_content_settings(settings).enabled,
         recording=recording,
@@ -305,7 +322,14 @@ def reports_of(settings: Settings, store: SqliteStore) -> ReportsById:
     return ReportsById(store, names_at_rest(settings, store))
 
 
-def _end_users(settings: Settings, store: SqliteStore, names: AtRest, renames: Renames) -> EndUsers:
+def _end_users(
+    settings: Settings,
+    store: SqliteStore,
+    names: AtRest,
+    renames: Renames,
+    *,
+    came: Callable[[ApiKey, str, bytes], None],
+) -> EndUsers:
     def is_known(account: str, name: str, user: str) -> bool:
         try:
             for earlier in names.earlier:
@@ -330,7 +354,13 @@ def _end_users(settings: Settings, store: SqliteStore, names: AtRest, renames: R
         kept=names.kept,
         opened=names.shown,
         signing=signing_secrets(store.path),
+        came=came,
     )
+
+
+def noticed_of(names: AtRest, store: SqliteStore) -> NoticedById:
+    """Return what was noticed of ids beside the ledger."""
+    return NoticedById(SqliteSightings(sightings_path(store.path)), names)
 
 
 def key_policies(names: AtRest, store: SqliteStore) -> KeyPolicies:
@@ -401,6 +431,7 @@ class _Gateway:
         relay: Relay,
         others: RoutingExchange | None,
         renames: Renames,
+        sightings: SightingsKeeper,
     ) -> None:
         self._settings = settings
         self._store = store
@@ -409,6 +440,7 @@ class _Gateway:
         self._relay = relay
         self._others = others
         self._renames = renames
+        self._sightings = sightings
         self._reports = report_runner(settings, store) if settings.reports else None
         self._running = False
 
@@ -423,6 +455,7 @@ class _Gateway:
         if self._others is not None:
             await self._others.start()
         self._renames.start()
+        self._sightings.start()
         _calm_garbage_collection()
         if self._reports is not None:
             self._reports.start()
@@ -441,6 +474,7 @@ class _Gateway:
         if self._reports is not None:
             await asyncio.to_thread(self._reports.stop)
         await asyncio.to_thread(self._renames.stop)
+        await asyncio.to_thread(self._sightings.stop)
         left = await self._writer.drain(LEDGER_DRAIN_S)
         if left:
             log.error("drain_spooled rows=%d", left)

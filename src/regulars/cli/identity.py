@@ -60,9 +60,11 @@ def _apply(settings: "Settings", store: "SqliteStore") -> None:
     from regulars.identity.sealed import Seals
     from regulars.ledger.rename_all import rename_all
     from regulars.stores.identity_key import identity_keys
+    from regulars.stores.sqlite.sightings import SqliteSightings, sightings_path
 
     seals = Seals([one.key for one in identity_keys(store.path)])
     done = rename_all(store, ACCOUNT, names_at_rest(settings, store), seals.shown)
+    SqliteSightings(sightings_path(store.path)).forget_all()
     typer.echo(f"{done.changed} users renamed")
     if done.stuck and settings.identity.at_rest != "pseudonym":
         typer.echo(f"{done.stuck} are pseudonyms, from which no id can be had", err=True)

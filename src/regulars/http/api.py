@@ -24,6 +24,7 @@ from regulars.model.errors import (
 from regulars.reports.schema import ReportError
 from regulars.stores.base import Keys, Registry, Reports, StoreError, StoreTimeoutError
 from regulars.stores.contents import Contents
+from regulars.stores.sightings import Noticed
 from regulars.stores.spendings import Spendings
 
 NewKey = Callable[[str, Role, KeyTerms], tuple[ApiKey, str]]
@@ -50,6 +51,8 @@ class Api:
     registry: Registry
     """What was said of external users."""
     downloads: Downloads
+    noticed: Noticed
+    """What was noticed of ids beside the ledger."""
     policies: KeyPolicies
     """Who names the users of keys."""
     keeps_content: bool = False

@@ -279,6 +279,7 @@ _FOUND: Final = fields(
         "cached_share": MAYBE_NUMBER,
         "cold_tokens": COUNT,
         "examples": array(TEXT),
+        "details": array(TEXT),
         "fix": TEXT,
     }
 )

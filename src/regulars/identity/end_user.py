@@ -45,7 +45,9 @@ class EndUsers:
         opened: ShownName = as_it_is,
         person: KeptName = as_it_is,
         signing: SigningSecret = no_signing_secrets,
+        came: Callable[[ApiKey, str, bytes], None] = lambda _key, _user, _messages: None,
     ) -> None:
+        """`came` is told of each new user, by the name the ledger keeps, and his messages."""
         self._now_s = now_s
         self._personal = personal
         self._new = new
@@ -53,6 +55,7 @@ class EndUsers:
         self._opened = opened
         self._person = person
         self._signing = signing
+        self._came = came
         self._used = UsedProofs()
 
     def of(self, request: ChatRequest, key: ApiKey, headers: Mapping[bytes, bytes]) -> Named:
@@ -70,7 +73,8 @@ class EndUsers:
         # A fixed key's own user stands in the key as names are kept; a pseudonym opens nothing.
         fixed = key.users.rule is UserRule.FIXED and PSEUDONYM.fullmatch(came_as)
         user = came_as if fixed else self._kept(key.account, came_as)
-        self._new.admit(key, user, came_as, self._now_s)
+        if self._new.admit(key, user, came_as, self._now_s):
+            self._came(key, user, bytes(request.fields.get("messages", b"")))
         # Whoever is the same person by another name is warm in the same place.
         user = self._person(key.account, user)
         return named if user is named.user else Named(user, named.session)

@@ -6,9 +6,11 @@ store; then what the files still hold of deleted text. Whatever dies when, askin
 
 import hmac
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 from hashlib import sha256
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -17,7 +19,9 @@ from regulars.ledger.scrub import count_in_files, scrub_files
 from regulars.routing.keys import sticky_key
 from regulars.stores.base import COMMAND_LINE, Erased
 from regulars.stores.sqlite import SqliteStore
+from regulars.stores.sqlite.people import count_in
 from regulars.stores.sqlite.shared_routing import SqliteSharedRouting, shared_routing_path
+from regulars.stores.sqlite.sightings import SqliteSightings, sightings_path
 
 SECRET_OF_RECEIPTS: Final = "receipts"  # noqa: S105 - the name it is stored under
 
@@ -44,10 +48,12 @@ def erase_user(
     placements = sum(map(partial(_forget_places, store, account), names, parts))
     lines = sum(scrub_files(store.spool_path, account, name) for name in names)
     texts = sorted({text for name in names for text in _written(name)})
+    SqliteSightings(sightings_path(store.path)).forget(account, names)
     left = store.purge(texts)
     # Requests that were being accepted meanwhile have been noted by now.
     lines += sum(scrub_files(store.spool_path, account, name) for name in names)
     left += count_in_files(store.spool_path, texts)
+    left += _left_in_sightings(sightings_path(store.path), texts)
     for part in parts:
         store.finish(part.digest)
     providers: Counter[str] = Counter()
@@ -84,6 +90,14 @@ def verify_receipt(store: SqliteStore, receipt: dict[str, Any]) -> bool:
 def _signature(store: SqliteStore, receipt: dict[str, Any]) -> str:
     message = msgspec.json.encode(receipt, order="sorted")
     return hmac.new(store.secret(SECRET_OF_RECEIPTS), message, sha256).hexdigest()
+
+
+def _left_in_sightings(path: Path, texts: Sequence[bytes]) -> int:
+    left = count_in(path, texts)
+    if left:
+        SqliteSightings(path).compact()
+        left = count_in(path, texts)
+    return left
 
 
 def _forget_places(store: SqliteStore, account: str, user: str, erased: Erased) -> int:

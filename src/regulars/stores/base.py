@@ -284,6 +284,10 @@ class People(Protocol):
         """Return what all users of an account are called."""
         ...
 
+    def names_stamp(self) -> object:
+        """Return what differs whenever a name has been changed, merged or erased. Quick."""
+        ...
+
     def compact(self) -> None:
         """Rewrite the files, so that nothing deleted is left in them."""
         ...

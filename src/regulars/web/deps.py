@@ -12,6 +12,7 @@ from regulars.routing.explain import Explanation
 from regulars.routing.overview import Overview
 from regulars.stores.base import Keys, Reports
 from regulars.stores.contents import Contents
+from regulars.stores.sightings import Noticed
 from regulars.stores.spendings import Spendings
 
 
@@ -35,6 +36,7 @@ class WebDeps:
     version: str
     routing: Callable[[], Overview]
     explain: Callable[[str, str, str], Explanation]
+    noticed: Noticed
     export: Callable[[ExportQuery], Awaitable[Response]]
     keeps_content: bool = False
     """Whether keys may have prompts and completions kept."""

@@ -17,7 +17,8 @@ async def identifiers_page(site: Site, request: Request, viewer: Viewer) -> Resp
     view = parse(request.query_params)
     window = view.window(site.now_us)
     where = view.where(site.deps.account, window)
-    report = await run_in_threadpool(look_at_identifiers, site.deps.reports, where)
+    deps = site.deps
+    report = await run_in_threadpool(look_at_identifiers, deps.reports, deps.noticed, where)
     return site.page(
         "identifiers.html",
         viewer=viewer,

@@ -19,7 +19,7 @@ from regulars.stores.sqlite.connect import connect, store_errors
 from regulars.stores.sqlite.erased import erasure_secret, person_digest
 from regulars.stores.sqlite.keys import disable_keys_of
 from regulars.stores.sqlite.merge import alias, rename
-from regulars.stores.sqlite.stamp import changed
+from regulars.stores.sqlite.stamp import changed, stamp
 
 ROWS_A_STEP: Final = 1000
 SESSIONS_MAX: Final = 10_000
@@ -145,6 +145,11 @@ class SqlitePeople:
         """See `stores.base.People`."""
         with self._ask() as connection:
             return [name for (name,) in connection.execute(_NAMES, (account,))]
+
+    def names_stamp(self) -> object:
+        """See `stores.base.People`."""
+        with self._ask() as connection:
+            return stamp(connection)
 
     def compact(self) -> None:
         """See `stores.base.People`."""

@@ -191,6 +191,10 @@ class SqliteStore:
         """See `stores.base.People`."""
         return self._people.names(account)
 
+    def names_stamp(self) -> object:
+        """See `stores.base.People`."""
+        return self._people.names_stamp()
+
     def compact(self) -> None:
         """See `stores.base.People`."""
         self._people.compact()
