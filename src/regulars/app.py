@@ -10,7 +10,6 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cache
 from typing import Any, Final, cast
 
 from starlette.applications import Starlette
@@ -43,7 +42,7 @@ from regulars.http.routes import (
 from regulars.http.routing import routing_routes
 from regulars.http.server import EdgeProtocol, edge_protocol, leave_connection
 from regulars.http.wanted import WantedReader
-from regulars.identity.at_rest import AtRest, pseudonym_of
+from regulars.identity.at_rest import AtRest
 from regulars.identity.end_user import EndUsers
 from regulars.identity.key_policies import KeyPolicies
 from regulars.identity.new_users import NewUsers
@@ -52,6 +51,7 @@ from regulars.identity.pseudonym import pseudonyms
 from regulars.ledger import LedgerWriter, NoLedger
 from regulars.ledger.contents import ContentKeeper
 from regulars.ledger.erase import erase_user
+from regulars.ledger.persons import Persons
 from regulars.ledger.renames import Renames
 from regulars.ledger.sightings import SightingsKeeper
 from regulars.model.caller import (
@@ -70,13 +70,12 @@ from regulars.routing.overview import overview
 from regulars.routing.plan import Planner
 from regulars.routing.sharing import Sharing
 from regulars.routing.warmhrw import Router
-from regulars.stores.at_rest import at_rest
+from regulars.stores.at_rest import at_rest_followed
 from regulars.stores.base import StoreError
 from regulars.stores.by_id import ReportsById
-from regulars.stores.identity_key import identity_key
 from regulars.stores.names import name_of, names_of
 from regulars.stores.sightings import NoticedById
-from regulars.stores.signing_key import signing_secrets
+from regulars.stores.signing_key import personal_pseudonyms, signing_secrets
 from regulars.stores.sqlite import SqliteStore, open_store
 from regulars.stores.sqlite.deliveries import SqliteDeliveries, deliveries_path
 from regulars.stores.sqlite.shared_routing import SqliteSharedRouting, shared_routing_path
@@ -202,12 +201,14 @@ def _build(settings: Settings) -> App:
     auth = Authenticator(store, time.monotonic)
     names = names_at_rest(settings, store)
     reports, renames = ReportsById(store, names), Renames(store)
+    persons = Persons(store, ACCOUNT)
     sightings = SightingsKeeper(
         SqliteSightings(sightings_path(store.path)), erased=store.names_stamp
     )
     # Seeded by the system in each process. Ids and cold keys need to differ, not to be secret.
     wanted = WantedReader(
         settings.catalog,
+        person=persons.person,
         end_users=_end_users(settings, store, names, renames, came=sightings.came),
         holdout_share=settings.routing.holdout_share,
         random_bits=random.Random().getrandbits,  # noqa: S311
@@ -229,6 +230,7 @@ def _build(settings: Settings) -> App:
         others=others,
         renames=renames,
         sightings=sightings,
+        persons=persons,
     )
     downloads = Downloads(reports)
     api = Api(
@@ -313,8 +315,8 @@ def _content_settings(settings: Settings) -> ContentSettings:
 
 
 def names_at_rest(settings: Settings, store: SqliteStore) -> AtRest:
-    """Return how the store keeps names. Raises StoreError."""
-    return at_rest(settings.identity, store.path, datetime.now(UTC).date())
+    """Return how the store keeps names, through rotations of their keys. Raises StoreError."""
+    return at_rest_followed(settings.identity, store.path)
 
 
 def reports_of(settings: Settings, store: SqliteStore) -> ReportsById:
@@ -332,24 +334,17 @@ def _end_users(
 ) -> EndUsers:
     def is_known(account: str, name: str, user: str) -> bool:
         try:
-            for earlier in names.earlier:
-                if store.knows(account, old := earlier(account, user)):
+            for old in names.earlier(account, user):
+                if store.knows(account, old):
                     renames.rename(account, old, name)
                     return True
             return store.knows(account, name)
         except StoreError:
             return True  # a store that is away is no reason to refuse anybody
 
-    @cache
-    def key() -> bytes:
-        return identity_key(store.path)
-
-    def pseudonym(account: str, user: str) -> str:
-        return pseudonym_of(key(), account, user)
-
     return EndUsers(
         time.time,
-        personal=PersonalIds(pseudonym),
+        personal=PersonalIds(personal_pseudonyms(store.path)),
         new=NewUsers(is_known, per_hour_max=settings.identity.new_users_per_hour_max),
         kept=names.kept,
         opened=names.shown,
@@ -432,6 +427,7 @@ class _Gateway:
         others: RoutingExchange | None,
         renames: Renames,
         sightings: SightingsKeeper,
+        persons: Persons,
     ) -> None:
         self._settings = settings
         self._store = store
@@ -441,6 +437,7 @@ class _Gateway:
         self._others = others
         self._renames = renames
         self._sightings = sightings
+        self._persons = persons
         self._reports = report_runner(settings, store) if settings.reports else None
         self._running = False
 
@@ -456,6 +453,7 @@ class _Gateway:
             await self._others.start()
         self._renames.start()
         self._sightings.start()
+        self._persons.start()
         _calm_garbage_collection()
         if self._reports is not None:
             self._reports.start()
@@ -475,6 +473,7 @@ class _Gateway:
             await asyncio.to_thread(self._reports.stop)
         await asyncio.to_thread(self._renames.stop)
         await asyncio.to_thread(self._sightings.stop)
+        await asyncio.to_thread(self._persons.stop)
         left = await self._writer.drain(LEDGER_DRAIN_S)
         if left:
             log.error("drain_spooled rows=%d", left)

@@ -33,8 +33,8 @@ def again(
     before: RunningGateway, folder: Path, provider: ScriptedProvider
 ) -> Generator[RunningGateway]:
     """Run the gateway anew: what it noticed was written when it ended."""
-    with running_gateway(folder, [provider], identity=before.settings.identity) as gateway:
-        gateway.key, gateway.management_key = before.key, before.management_key
+    keys, identity = (before.key, before.management_key), before.settings.identity
+    with running_gateway(folder, [provider], identity=identity, keys=keys) as gateway:
         yield gateway
 
 

@@ -43,7 +43,6 @@ class EndUsers:
         new: NewUsers,
         kept: KeptName = as_it_is,
         opened: ShownName = as_it_is,
-        person: KeptName = as_it_is,
         signing: SigningSecret = no_signing_secrets,
         came: Callable[[ApiKey, str, bytes], None] = lambda _key, _user, _messages: None,
     ) -> None:
@@ -53,7 +52,6 @@ class EndUsers:
         self._new = new
         self._kept = kept
         self._opened = opened
-        self._person = person
         self._signing = signing
         self._came = came
         self._used = UsedProofs()
@@ -75,8 +73,6 @@ class EndUsers:
         user = came_as if fixed else self._kept(key.account, came_as)
         if self._new.admit(key, user, came_as, self._now_s):
             self._came(key, user, bytes(request.fields.get("messages", b"")))
-        # Whoever is the same person by another name is warm in the same place.
-        user = self._person(key.account, user)
         return named if user is named.user else Named(user, named.session)
 
     def _named(self, request: ChatRequest, key: ApiKey, headers: Mapping[bytes, bytes]) -> Named:

@@ -30,7 +30,7 @@ def identity_keys(store: Path) -> tuple[IdentityKey, ...]:
     Raises:
         StoreError: the file cannot be made or read, or holds something else.
     """
-    path = _path(store)
+    path = identity_key_path(store)
     try:
         if not path.exists():
             make_once(path, secrets.token_hex(KEY_BYTES) + "\n")
@@ -46,17 +46,12 @@ def identity_keys(store: Path) -> tuple[IdentityKey, ...]:
     return keys
 
 
-def identity_key(store: Path) -> bytes:
-    """Return the key in use. Raises StoreError."""
-    return identity_keys(store)[-1].key
-
-
 def rotate_identity_key(store: Path, today: date) -> None:
     """Put a new key into use; the others stay in the file. Raises StoreError."""
     keys = identity_keys(store)
     if len(keys) == KEYS_MAX:
         raise StoreError(
-            f"the identity key {str(_path(store))!r} holds {KEYS_MAX} keys, as many as it may; "
+            f"the identity key {str(identity_key_path(store))!r} holds {KEYS_MAX} keys, as many as it may; "
             "drop the earlier ones first (regulars identity retire)"
         )
     _write(store, (*keys, IdentityKey(secrets.token_bytes(KEY_BYTES), today)))
@@ -70,7 +65,8 @@ def retire_identity_keys(store: Path) -> int:
     return len(keys) - 1
 
 
-def _path(store: Path) -> Path:
+def identity_key_path(store: Path) -> Path:
+    """Name the file beside a store's own."""
     return store.with_name(f"{store.name}.identity-key")
 
 
@@ -80,7 +76,7 @@ def _read(line: str) -> IdentityKey:
 
 
 def _write(store: Path, keys: tuple[IdentityKey, ...]) -> None:
-    path = _path(store)
+    path = identity_key_path(store)
     try:
         put(path, "".join(map(_line, keys)))
     except OSError as exc:

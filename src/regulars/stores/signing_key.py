@@ -1,18 +1,24 @@
-"""The key that secrets of `signed` API keys are made of: a file beside the store, never in it.
+"""A key that never rotates, in a file beside the store, never in it.
 
-Whoever has a copy of the store alone can prove no user. Losing the file ends every signing secret.
+Of it are made the secrets of `signed` API keys, and the pseudonyms that keys with `personal_ids`
+`pseudonymise` give. Whoever has a copy of the store alone can prove no user, and try no names.
+Losing the file ends every signing secret, and makes new users of those people.
 """
 
+import hmac
 import secrets
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Final
 
+from regulars.identity.at_rest import KeptName, pseudonym_of
 from regulars.identity.signing import SigningSecret, signing_secret
 from regulars.model.errors import UnavailableError
 from regulars.stores.key_file import make_once
 
 KEY_BYTES: Final = 32
+_PERSONAL: Final = b"regulars-personal-v1"
 
 
 def signing_secrets(store: Path) -> SigningSecret:
@@ -20,16 +26,30 @@ def signing_secrets(store: Path) -> SigningSecret:
 
     What is returned raises UnavailableError where the file cannot be used.
     """
-    path = store.with_name(f"{store.name}.signing-key")
-
-    @cache
-    def key() -> bytes:
-        return _key(path)
+    key = _key_once(store)
 
     def secret(account: str, name: str) -> str:
         return signing_secret(key(), account, name)
 
     return secret
+
+
+def personal_pseudonyms(store: Path) -> KeptName:
+    """Return what gives ids pseudonyms that stay, whatever happens to the identity keys.
+
+    What is returned raises UnavailableError where the file cannot be used.
+    """
+    key = _key_once(store)
+
+    def pseudonym(account: str, user: str) -> str:
+        return pseudonym_of(hmac.digest(key(), _PERSONAL, "sha256"), account, user)
+
+    return pseudonym
+
+
+def _key_once(store: Path) -> Callable[[], bytes]:
+    path = store.with_name(f"{store.name}.signing-key")
+    return cache(lambda: _key(path))
 
 
 def _key(path: Path) -> bytes:
