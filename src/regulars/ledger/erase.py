@@ -17,6 +17,7 @@ import msgspec
 
 from regulars.ledger.scrub import count_in_files, scrub_files
 from regulars.routing.keys import sticky_key
+from regulars.stores.backup_list import known_backups
 from regulars.stores.base import COMMAND_LINE, Erased
 from regulars.stores.sqlite import SqliteStore
 from regulars.stores.sqlite.people import count_in
@@ -70,7 +71,8 @@ def erase_user(
         "placements": placements,
         "occurrences_left": left,
         "remains": {
-            "backups": "copies made before this still hold the id; delete them or erase in them",
+            "backups": _backups(store, texts),
+            "other_copies": "copies made by other means before this still hold the id",
             "providers": dict(providers),
         },
     }
@@ -98,6 +100,14 @@ def _left_in_sightings(path: Path, texts: Sequence[bytes]) -> int:
         SqliteSightings(path).compact()
         left = count_in(path, texts)
     return left
+
+
+def _backups(store: SqliteStore, texts: Sequence[bytes]) -> list[dict[str, Any]]:
+    """Tell of each backup that is still there how often the id stands in it."""
+    return [
+        {"file": one.file, "made_at": one.made_at, "occurrences": count_in(Path(one.file), texts)}
+        for one in known_backups(store.path)
+    ]
 
 
 def _forget_places(store: SqliteStore, account: str, user: str, erased: Erased) -> int:

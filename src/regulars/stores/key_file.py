@@ -1,4 +1,4 @@
-"""Small secret files beside the store: only their owner reads them, nobody sees half of one."""
+"""Small files beside the store: only their owner reads them, nobody sees half of one."""
 
 import os
 import secrets
@@ -28,7 +28,7 @@ def put(path: Path, text: str) -> None:
 def _written(path: Path, text: str) -> Path:
     partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}.partial")
     file = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
-    with os.fdopen(file, "w", encoding="ascii") as opened:
+    with os.fdopen(file, "w", encoding="utf-8") as opened:
         opened.write(text)
         opened.flush()
         os.fsync(opened.fileno())

@@ -1,5 +1,6 @@
 """Opening a store by its URL, and the one value that plays all its roles."""
 
+import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -7,6 +8,7 @@ from typing import Final
 from regulars.model.caller import ApiKey
 from regulars.model.generation import Generation
 from regulars.reports.schema import ReportQuery, ReportResult
+from regulars.stores.backup_list import note_backup
 from regulars.stores.base import (
     COMMAND_LINE,
     ActivityRow,
@@ -95,7 +97,9 @@ class SqliteStore:
 
     def backup(self, target: Path) -> int:
         """Copy the store to a new file, whole and verified; return its size in bytes."""
-        return backup(self.path, target)
+        size = backup(self.path, target)
+        note_backup(self.path, target, size=size, now_s=time.time())
+        return size
 
     def find_key(self, key_hash: str) -> ApiKey | None:
         """See `stores.base.Keys`."""
