@@ -266,6 +266,7 @@ def _build(settings: Settings) -> App:
         version=__version__,
         routing=lambda: overview(planner, settings.catalog, time.monotonic()),
         explain=explainer(planner, wanted, ACCOUNT),
+        registry=reports,
         noticed=noticed_of(names, store),
         export=downloads.send,
         keeps_content=_content_settings(settings).enabled,

@@ -68,6 +68,7 @@ def make_deps(store: SqliteStore) -> WebDeps:
         version="0.0-test",
         routing=lambda: overview(planner, catalog, monotonic()),
         explain=explainer(planner, wanted, "default"),
+        registry=store,
         noticed=SqliteSightings(sightings_path(store.path)),
         export=Downloads(store).send,
     )

@@ -218,6 +218,7 @@ _LISTED: Final = _metrics(METRICS)
 _USER: Final = fields(
     {
         "user": TEXT,
+        "display_name": MAYBE_TEXT,
         **_LISTED,
         **_SEEN,
         "trend": array(fields(_DAY | _metrics(("requests", "cost")))),
@@ -226,11 +227,18 @@ _USER: Final = fields(
     optional=set(_LISTED) - set(FIGURES),
 )
 _EXTERNAL_USER: Final = fields(
-    {"user": TEXT, "is_active": FLAG, "created_at": TEXT, "updated_at": TEXT}
+    {
+        "user": TEXT,
+        "display_name": MAYBE_TEXT,
+        "is_active": FLAG,
+        "created_at": TEXT,
+        "updated_at": TEXT,
+    }
 )
 _IN_FULL: Final = fields(
     {
         "user": TEXT,
+        "display_name": MAYBE_TEXT,
         **_SEEN,
         "summary": fields(_metrics((*FIGURES, *SPEED))),
         "by_model": array(fields({"model": TEXT, **_metrics(FIGURES)})),
@@ -384,8 +392,14 @@ SCHEMAS: Final[Json] = {
     "AnalyticsMeta": _META,
     "AnalyticsAnswer": _ANSWER,
     "ExternalUser": _EXTERNAL_USER,
-    "NewExternalUser": fields({"user": TEXT | {"maxLength": 512}}),
-    "ExternalUserChange": fields({"is_active": FLAG}),
+    "NewExternalUser": fields(
+        {"user": TEXT | {"maxLength": 512}, "display_name": MAYBE_TEXT | {"maxLength": 100}},
+        optional={"display_name"},
+    ),
+    "ExternalUserChange": fields(
+        {"is_active": FLAG, "display_name": MAYBE_TEXT | {"maxLength": 100}},
+        optional={"is_active", "display_name"},
+    ),
     "ExternalUsers": fields({"data": array(_EXTERNAL_USER), "total_count": COUNT}),
     "ErasureReceipt": fields(
         dict.fromkeys(("erased_at", "account", "subject", "signature"), TEXT)

@@ -92,7 +92,8 @@ def get_user(api: Api) -> Handler:
         view = await run_in_threadpool(user_view, api.reports, user, asked)
         if view is None:
             raise NotFoundError(f"user {user[:100]!r} is not known; ids are case-sensitive")
-        return json_response({"data": view})
+        called = await run_in_threadpool(api.registry.display_names, key.account, [user])
+        return json_response({"data": view | {"display_name": called.get(user)}})
 
     return handle
 
@@ -136,8 +137,10 @@ def _page(api: Api, asked: ReportQuery) -> tuple[list[dict[str, Any]], str | Non
     people = [item["user"] for item in page]
     first = api.reports.first_seen(asked.account, people)
     trends = _trends(api, asked, people)
+    called = api.registry.display_names(asked.account, people)
     for item in page:
         name = item["user"]
+        item["display_name"] = called.get(name)
         item["first_seen"] = iso_time(first[name]) if name in first else None
         item["trend"] = trends.get(name, [])
     return page, result.next

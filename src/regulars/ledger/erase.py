@@ -43,12 +43,13 @@ def erase_user(
         StoreError: not everything is done; asking again goes on where this stopped.
     """
     now_us = int(now_s * 1_000_000)
+    called = store.display_names(account, names).values()
     parts = [store.erase(account, name, now_us=now_us, by=by) for name in names]
     # What is written after the erasure was noted is dropped by the store: this finds all the rest.
     contents = sum(store.erase_contents(account, name) for name in names)
     placements = sum(map(partial(_forget_places, store, account), names, parts))
     lines = sum(scrub_files(store.spool_path, account, name) for name in names)
-    texts = sorted({text for name in names for text in _written(name)})
+    texts = sorted({text for name in (*names, *called) for text in _written(name)})
     SqliteSightings(sightings_path(store.path)).forget(account, names)
     left = store.purge(texts)
     # Requests that were being accepted meanwhile have been noted by now.

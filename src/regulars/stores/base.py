@@ -314,12 +314,16 @@ class Unpriced:
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """An external user that was registered, or turned off; times are microseconds since 1970."""
+    """An external user that was registered, or turned off; times are microseconds since 1970.
+
+    `display_name` is how people may call him; it identifies nobody and nothing is found by it.
+    """
 
     name: str
     is_active: bool
     created_us: int
     updated_us: int
+    display_name: str | None = None
 
 
 class Registry(Protocol):
@@ -331,6 +335,10 @@ class Registry(Protocol):
 
     def register(self, account: str, user: Registered) -> None:
         """Keep what is said of one; when he was registered first stays."""
+        ...
+
+    def display_names(self, account: str, names: Sequence[str]) -> dict[str, str]:
+        """Return the display names of those who have one."""
         ...
 
     def find_registered(self, account: str, name: str) -> Registered | None:

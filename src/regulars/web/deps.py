@@ -10,7 +10,7 @@ from regulars.model.caller import ApiKey, KeyTerms, Role
 from regulars.model.catalog import Catalog
 from regulars.routing.explain import Explanation
 from regulars.routing.overview import Overview
-from regulars.stores.base import Keys, Reports
+from regulars.stores.base import Keys, Registry, Reports
 from regulars.stores.contents import Contents
 from regulars.stores.sightings import Noticed
 from regulars.stores.spendings import Spendings
@@ -36,6 +36,7 @@ class WebDeps:
     version: str
     routing: Callable[[], Overview]
     explain: Callable[[str, str, str], Explanation]
+    registry: Registry
     noticed: Noticed
     export: Callable[[ExportQuery], Awaitable[Response]]
     keeps_content: bool = False

@@ -21,8 +21,9 @@ _LISTED: Final = "UPDATE by_user SET user_id = ?2 WHERE user_id = ?1"
 _FORGET: Final = "DELETE FROM end_user WHERE id = ?1"
 _REGISTERED: Final = (
     (
-        "INSERT OR IGNORE INTO external_user (account, name, is_active, created_us, updated_us) "
-        "SELECT account, ?3, is_active, created_us, updated_us FROM external_user "
+        "INSERT OR IGNORE INTO external_user "
+        "(account, name, is_active, created_us, updated_us, display_name) "
+        "SELECT account, ?3, is_active, created_us, updated_us, display_name FROM external_user "
         "WHERE account = ?1 AND name = ?2 AND name <> ?3"
     ),
     "DELETE FROM external_user WHERE account = ?1 AND name = ?2 AND name <> ?3",

@@ -211,6 +211,10 @@ class SqliteStore:
         """See `stores.base.Registry`."""
         self._registry.register(account, user)
 
+    def display_names(self, account: str, names: Sequence[str]) -> dict[str, str]:
+        """See `stores.base.Registry`."""
+        return self._registry.display_names(account, names)
+
     def find_registered(self, account: str, name: str) -> Registered | None:
         """See `stores.base.Registry`."""
         return self._registry.find_registered(account, name)
