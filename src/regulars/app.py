@@ -6,11 +6,11 @@ import logging
 import random
 import secrets
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cache, partial
+from functools import partial
 from typing import Any, Final, cast
 
 from starlette.applications import Starlette
@@ -31,6 +31,7 @@ from regulars.http.chat import ChatRoute
 from regulars.http.downloads import Downloads
 from regulars.http.explain import explain_routes, explainer
 from regulars.http.metrics import Watched, metrics_route
+from regulars.http.peer import Peers
 from regulars.http.routes import (
     BASES,
     CHAT_PATH,
@@ -43,15 +44,18 @@ from regulars.http.routing import compare, routing_routes
 from regulars.http.server import EdgeProtocol, edge_protocol, leave_connection
 from regulars.http.turns import Turns
 from regulars.http.wanted import WantedReader
-from regulars.identity.at_rest import AtRest, pseudonym_of
+from regulars.identity.at_rest import AtRest
 from regulars.identity.end_user import EndUsers
+from regulars.identity.key_policies import KeyPolicies
 from regulars.identity.new_users import NewUsers
 from regulars.identity.personal_ids import PersonalIds
 from regulars.identity.pseudonym import pseudonyms
 from regulars.ledger import LedgerWriter, NoLedger
 from regulars.ledger.contents import ContentKeeper
 from regulars.ledger.one_person import OnePerson
+from regulars.ledger.persons import Persons
 from regulars.ledger.renames import Renames
+from regulars.ledger.sightings import SightingsKeeper
 from regulars.model.caller import (
     CALLERS_WORD,
     KEY_PREFIX,
@@ -68,13 +72,16 @@ from regulars.routing.overview import overview
 from regulars.routing.plan import Planner
 from regulars.routing.sharing import Sharing
 from regulars.routing.warmhrw import Router
-from regulars.stores.at_rest import at_rest
+from regulars.stores.at_rest import at_rest_followed
 from regulars.stores.base import StoreError
 from regulars.stores.by_id import ReportsById
-from regulars.stores.identity_key import identity_key
+from regulars.stores.names import name_of
+from regulars.stores.sightings import NoticedById
+from regulars.stores.signing_key import personal_pseudonyms, signing_secrets
 from regulars.stores.sqlite import SqliteStore, open_store
 from regulars.stores.sqlite.deliveries import SqliteDeliveries, deliveries_path
 from regulars.stores.sqlite.shared_routing import SqliteSharedRouting, shared_routing_path
+from regulars.stores.sqlite.sightings import SqliteSightings, sightings_path
 from regulars.upstream.client import Upstream
 from regulars.web.deps import WebDeps
 from regulars.web.pages import page_routes
@@ -197,14 +204,26 @@ def _build(settings: Settings) -> App:
     auth = Authenticator(store, time.monotonic)
     names = names_at_rest(settings, store)
     reports, renames = ReportsById(store, names), Renames(store)
+    persons = Persons(store, ACCOUNT)
+    sightings = SightingsKeeper(
+        SqliteSightings(sightings_path(store.path)), erased=store.names_stamp
+    )
     # Seeded by the system in each process. Ids and cold keys need to differ, not to be secret.
     wanted = WantedReader(
         settings.catalog,
-        end_users=_end_users(settings, store, names, renames),
+        person=persons.person,
+        end_users=_end_users(settings, store, names, renames, came=sightings.came),
         holdout_share=settings.routing.holdout_share,
         random_bits=random.Random().getrandbits,  # noqa: S311
     )
-    chat = ChatRoute(settings.server, auth=auth, wanted=wanted, relay=relay)
+    chat = ChatRoute(
+        settings.server,
+        auth=auth,
+        wanted=wanted,
+        relay=relay,
+        sightings=sightings if settings.identity.count_addresses else None,
+        peers=Peers(settings.identity.trusted_proxies),
+    )
     gateway = _Gateway(
         settings,
         store=store,
@@ -213,6 +232,8 @@ def _build(settings: Settings) -> App:
         relay=relay,
         others=others,
         renames=renames,
+        sightings=sightings,
+        persons=persons,
     )
     turns = Turns()
     downloads = Downloads(reports, turns)
@@ -225,11 +246,15 @@ def _build(settings: Settings) -> App:
         new_key=new_key,
         catalog=settings.catalog,
         now=lambda: datetime.now(UTC),
-        erase=lambda account, user: OnePerson(store, names, reports, account).erase(user),
+        erase=lambda account, user, by: OnePerson(store, names, reports, account).erase(
+            user, by=by
+        ),
         for_callers=reports.without_ids(),
         registry=reports,
         downloads=downloads,
         turns=turns,
+        noticed=noticed_of(names, store),
+        policies=key_policies(names, store),
         keeps_content=_content_settings(settings).enabled,
         recording=recording,
     )
@@ -248,6 +273,8 @@ def _build(settings: Settings) -> App:
         explain=explainer(planner, wanted, ACCOUNT),
         worth=partial(compare, reports),
         people=OnePerson(store, names, reports, ACCOUNT),
+        registry=reports,
+        noticed=noticed_of(names, store),
         export=downloads.send,
         keeps_content=_content_settings(settings).enabled,
         recording=recording,
@@ -296,8 +323,8 @@ def _content_settings(settings: Settings) -> ContentSettings:
 
 
 def names_at_rest(settings: Settings, store: SqliteStore) -> AtRest:
-    """Return how the store keeps names. Raises StoreError."""
-    return at_rest(settings.identity, store.path, datetime.now(UTC).date())
+    """Return how the store keeps names, through rotations of their keys. Raises StoreError."""
+    return at_rest_followed(settings.identity, store.path)
 
 
 def reports_of(settings: Settings, store: SqliteStore) -> ReportsById:
@@ -305,30 +332,47 @@ def reports_of(settings: Settings, store: SqliteStore) -> ReportsById:
     return ReportsById(store, names_at_rest(settings, store))
 
 
-def _end_users(settings: Settings, store: SqliteStore, names: AtRest, renames: Renames) -> EndUsers:
+def _end_users(
+    settings: Settings,
+    store: SqliteStore,
+    names: AtRest,
+    renames: Renames,
+    *,
+    came: Callable[[ApiKey, str, bytes], None],
+) -> EndUsers:
     def is_known(account: str, name: str, user: str) -> bool:
         try:
-            for earlier in names.earlier:
-                if store.knows(account, old := earlier(account, user)):
+            for old in names.earlier(account, user):
+                if store.knows(account, old):
                     renames.rename(account, old, name)
                     return True
             return store.knows(account, name)
         except StoreError:
             return True  # a store that is away is no reason to refuse anybody
 
-    @cache
-    def key() -> bytes:
-        return identity_key(store.path)
-
-    def pseudonym(account: str, user: str) -> str:
-        return pseudonym_of(key(), account, user)
-
     return EndUsers(
         time.time,
-        personal=PersonalIds(pseudonym),
+        personal=PersonalIds(personal_pseudonyms(store.path)),
         new=NewUsers(is_known, per_hour_max=settings.identity.new_users_per_hour_max),
         kept=names.kept,
+        opened=names.shown,
+        signing=signing_secrets(store.path),
+        came=came,
     )
+
+
+def noticed_of(names: AtRest, store: SqliteStore) -> NoticedById:
+    """Return what was noticed of ids beside the ledger."""
+    return NoticedById(SqliteSightings(sightings_path(store.path)), names)
+
+
+def key_policies(names: AtRest, store: SqliteStore) -> KeyPolicies:
+    """Return what makes the policies of a store's keys."""
+
+    def kept(account: str, user: str) -> str:
+        return name_of(store, names, account, user)
+
+    return KeyPolicies(kept=kept, shown=names.shown, signing=signing_secrets(store.path))
 
 
 def report_runner(settings: Settings, store: SqliteStore) -> ReportRunner:
@@ -390,6 +434,8 @@ class _Gateway:
         relay: Relay,
         others: RoutingExchange | None,
         renames: Renames,
+        sightings: SightingsKeeper,
+        persons: Persons,
     ) -> None:
         self._settings = settings
         self._store = store
@@ -398,6 +444,8 @@ class _Gateway:
         self._relay = relay
         self._others = others
         self._renames = renames
+        self._sightings = sightings
+        self._persons = persons
         self._reports = report_runner(settings, store) if settings.reports else None
         self._running = False
 
@@ -412,6 +460,8 @@ class _Gateway:
         if self._others is not None:
             await self._others.start()
         self._renames.start()
+        self._sightings.start()
+        self._persons.start()
         _calm_garbage_collection()
         if self._reports is not None:
             self._reports.start()
@@ -432,6 +482,8 @@ class _Gateway:
         if self._reports is not None:
             await asyncio.to_thread(self._reports.stop)
         await asyncio.to_thread(self._renames.stop)
+        await asyncio.to_thread(self._sightings.stop)
+        await asyncio.to_thread(self._persons.stop)
         left = await self._writer.drain(LEDGER_DRAIN_S)
         if left:
             log.error("drain_spooled rows=%d", left)

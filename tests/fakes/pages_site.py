@@ -32,6 +32,7 @@ from regulars.routing.overview import overview
 from regulars.routing.plan import Planner
 from regulars.routing.warmhrw import Router
 from regulars.stores.sqlite import SqliteStore, open_store
+from regulars.stores.sqlite.sightings import SqliteSightings, sightings_path
 from regulars.web.pages import WebDeps, page_routes
 
 START_WAIT_S = 10.0
@@ -72,6 +73,8 @@ def make_deps(store: SqliteStore) -> WebDeps:
         version="0.0-test",
         routing=lambda: overview(planner, catalog, monotonic()),
         explain=explainer(planner, wanted, "default"),
+        registry=store,
+        noticed=SqliteSightings(sightings_path(store.path)),
         export=Downloads(store, Turns()).send,
         worth=partial(compare, store),
         people=OnePerson(store, PLAIN, store, "default"),

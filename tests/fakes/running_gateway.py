@@ -221,6 +221,7 @@ def running_gateway(
             lifespan="on",
             log_config=None,
             server_header=False,
+            proxy_headers=False,
             timeout_graceful_shutdown=int(settings.server.drain_timeout_s),
         )
         uvicorn_server = _Server(config)

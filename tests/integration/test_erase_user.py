@@ -196,6 +196,7 @@ def test_a_key_of_the_erased_alone_is_disabled(tmp_path: Path) -> None:
     found = store.find_key(key.hash)
     assert found is not None
     assert (found.disabled, found.users.user) == (True, None)
+    assert store.key_changes(1)[0].details["disabled"] == [False, True]
     assert bytes_left(tmp_path) == []
     store.close()
 
@@ -231,3 +232,24 @@ def test_what_was_said_goes_too_and_what_of_it_is_still_queued(tmp_path: Path) -
 def said(name: str, user: str, *, at_s: float = NOW_S - 60) -> Content:
     words, at_us = f"words of gen-{name}", int(at_s * 1_000_000)
     return Content(f"gen-{name}", at_us, "default", user, words, True, None, None, False)
+
+
+def test_the_receipt_names_backups_that_still_hold_the_id(tmp_path: Path) -> None:
+    store = filled(tmp_path, count=20)
+    copy, gone = tmp_path / "copy.db", tmp_path / "gone.db"
+    store.backup(copy)
+    store.backup(gone)
+    gone.unlink()
+
+    first = erase_user(store, "default", (CANARY,), now_s=NOW_S)
+    old = open_store(f"sqlite:///{copy}")
+    erase_user(old, "default", (CANARY,), now_s=NOW_S)
+    old.close()
+    again = erase_user(store, "default", (CANARY,), now_s=NOW_S)
+    store.close()
+
+    (held,) = first["remains"]["backups"]
+    (clean,) = again["remains"]["backups"]
+    assert (held["file"], held["occurrences"] > 0) == (str(copy), True)
+    assert clean["occurrences"] == 0
+    assert bytes_left(tmp_path) == []

@@ -5,10 +5,13 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from fakes.provider import ScriptedProvider
 from fakes.running_gateway import Answer, RunningGateway, running_gateway
+from regulars.cli.main import app
 from regulars.config.settings import IdentitySettings
+from regulars.stores.sqlite import open_store
 
 PATH = "/api/v1/external-users"
 
@@ -79,3 +82,61 @@ def test_what_is_wrong_is_named(gateway: RunningGateway) -> None:
     ]
 
     assert [answer.status for answer in answers] == [400, 400, 400, 404, 400, 404, 400, 403]
+
+
+def test_a_display_name_stands_beside_the_id_and_goes_with_it(tmp_path: Path) -> None:
+    shown = "Ada Canary-Lovelace"
+    encrypted = IdentitySettings("encrypted")
+    with (
+        ScriptedProvider() as provider,
+        running_gateway(tmp_path, [provider], identity=encrypted) as gateway,
+    ):
+        gateway.chat(user="u-1")
+        named = ask(gateway, "PATCH", "/u-1", {"display_name": shown}).json["data"]
+        off = ask(gateway, "PATCH", "/u-1", {"is_active": False}).json["data"]
+        one = gateway.get("/api/v1/users/u-1").json["data"]
+        listed = gateway.get("/api/v1/users").json["data"]
+        page = gateway.get("/users/u-1").body.decode()
+        kept = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+        gone = gateway.request("DELETE", "/api/v1/users/u-1", key=gateway.management_key)
+        after = gateway.get("/api/v1/users").json["data"]
+
+    assert (named["display_name"], off["display_name"], off["is_active"]) == (shown, shown, False)
+    assert one["display_name"] == shown
+    assert [user["display_name"] for user in listed] == [shown]
+    assert shown in page
+    assert shown.encode() not in kept
+    assert gone.json["data"]["occurrences_left"] == 0
+    assert [user["display_name"] for user in after] == [None]
+
+
+def test_no_display_name_is_kept_where_ids_are_pseudonyms(tmp_path: Path) -> None:
+    pseudonyms = IdentitySettings("pseudonym")
+    with (
+        ScriptedProvider() as provider,
+        running_gateway(tmp_path, [provider], identity=pseudonyms) as gateway,
+    ):
+        refused = ask(gateway, "POST", "", {"user": "u-1", "display_name": "Ada L."})
+
+    assert refused.status == 400
+    assert "display_name" in refused.json["error"]["message"]
+    assert "Ada" not in refused.body.decode()
+
+
+def test_the_command_line_gives_and_takes_display_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REGULARS_STORE_URL", f"sqlite:///{tmp_path}/x.db")
+    monkeypatch.chdir(tmp_path)
+    run = CliRunner().invoke
+
+    named = run(app, ["users", "name", "u-1", "Ada L."])
+    store = open_store(f"sqlite:///{tmp_path}/x.db")
+    called = store.display_names("default", ["u-1", "u-2"])
+    taken = run(app, ["users", "name", "u-1"])
+    after = store.display_names("default", ["u-1"])
+    store.close()
+
+    assert (named.exit_code, taken.exit_code) == (0, 0)
+    assert called == {"u-1": "Ada L."}
+    assert after == {}

@@ -11,6 +11,7 @@ from regulars.identity.forms import folded
 
 DATA = Path(__file__).parents[1] / "data/labelled_ids.tsv"
 HELD_OUT = DATA.with_name("held_out_ids.tsv")
+FRESH = DATA.with_name("fresh_ids.tsv")
 SHARE_MIN = 0.95
 FINDINGS = (
     "personal:email", "personal:phone", "personal:card", "personal:national_id", "personal:name",
@@ -63,6 +64,17 @@ def test_ids_the_rules_were_not_written_by_are_judged_as_well() -> None:
     assert len(held_out) >= 140
     assert not {name for name, _ in held_out} & {name for name, _ in labelled()} - COMMON
     assert len(wrong) <= (1 - SHARE_MIN) * len(held_out), wrong
+
+
+def test_a_later_set_of_other_ids_is_judged_as_well() -> None:
+    fresh = labelled(FRESH)
+    wrong = [(name, labels) for name, labels in fresh if said(classify(name)) != labels]
+
+    assert len(fresh) >= 100
+    assert not {name for name, _ in fresh} & {
+        name for name, _ in [*labelled(), *labelled(HELD_OUT)]
+    }
+    assert len(wrong) <= (1 - SHARE_MIN) * len(fresh), wrong
 
 
 def test_an_id_costs_microseconds() -> None:

@@ -5,14 +5,17 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from regulars.identity.name import accept_name
-from regulars.ids import stable_user_id
+from regulars.identity.proof import read_proof
+from regulars.ids import prove_user, stable_user_id
 
 ROOT = Path(__file__).parents[2]
 VECTORS = json.loads((ROOT / "tests/data/stable_ids.json").read_text())
+PROOFS = json.loads((ROOT / "tests/data/proofs.json").read_text())
 SECRET = "correct horse battery staple"
 NODE_S = 20
 
@@ -26,21 +29,61 @@ def test_the_vectors_hold(vector: dict[str, str]) -> None:
 
 
 def test_the_documented_javascript_makes_the_same_ids(tmp_path: Path) -> None:
+    made = said_by_node(
+        tmp_path, VECTORS, "vectors.map(v => stableUserId(v.namespace, v.internal_id, v.secret))"
+    )
+
+    assert made == [vector["id"] for vector in VECTORS]
+
+
+@pytest.mark.parametrize("vector", PROOFS)
+def test_the_vectors_of_proofs_hold_and_verify(vector: dict[str, Any]) -> None:
+    made = prove_user(
+        vector["user"],
+        vector["secret"],
+        expires_at_s=vector["expires_at_s"],
+        account=vector["account"],
+        nonce=vector["nonce"],
+    )
+    read = read_proof(
+        made.encode(),
+        vector["user"],
+        secret=vector["secret"],
+        account=vector["account"],
+        now_s=vector["expires_at_s"] - 60,
+    )
+
+    assert made == vector["proof"]
+    assert read.user == vector["user"]
+
+
+def test_the_documented_javascript_makes_the_same_proofs(tmp_path: Path) -> None:
+    made = said_by_node(
+        tmp_path,
+        PROOFS,
+        "vectors.map(v => proveUser(v.user, v.secret, "
+        "{ expiresAtS: v.expires_at_s, account: v.account, nonce: v.nonce }))",
+    )
+
+    assert made == [vector["proof"] for vector in PROOFS]
+
+
+def said_by_node(folder: Path, vectors: list[dict[str, Any]], expression: str) -> Any:
+    """Run the functions of the documentation, and return what an expression over vectors says."""
     node = shutil.which("node")
     if node is None:
         pytest.skip("needs node")
-    code = re.search(r"```js\n(.*?)```", (ROOT / "docs/ids.md").read_text(), re.DOTALL)
-    assert code
-    program = tmp_path / "ids.mjs"
+    code = re.findall(r"```js\n(.*?)```", (ROOT / "docs/ids.md").read_text(), re.DOTALL)
+    programs = [part.replace('import { createHmac } from "node:crypto";', "") for part in code]
+    program = folder / "ids.mjs"
     program.write_text(
-        code[1] + f"\nconst vectors = {json.dumps(VECTORS)};\n"
-        "console.log(JSON.stringify(vectors.map("
-        "v => stableUserId(v.namespace, v.internal_id, v.secret))));\n"
+        'import { createHmac } from "node:crypto";\n'
+        + "".join(programs)
+        + f"\nconst vectors = {json.dumps(vectors)};\n"
+        + f"console.log(JSON.stringify({expression}));\n"
     )
-
     ran = subprocess.run([node, program], capture_output=True, timeout=NODE_S, check=True)
-
-    assert json.loads(ran.stdout) == [vector["id"] for vector in VECTORS]
+    return json.loads(ran.stdout)
 
 
 def test_composed_and_decomposed_accents_are_one_person() -> None:

@@ -1,5 +1,6 @@
 """`regulars identity`: how names are kept in the store, brought up to date."""
 
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -25,11 +26,12 @@ def apply(*, config: ConfigOption = None) -> None:
 
 @identity.command()
 def rotate(*, config: ConfigOption = None) -> None:
-    """Put a new key into use; restart every gateway on this store then.
+    """Put a new key into use; gateways that run follow within 5 s.
 
-    Encrypted ids are encrypted anew at once. Pseudonyms change as people come, during
+    Encrypted ids are encrypted anew after that. Pseudonyms change as people come, during
     `[identity] rotation_window_days`; who does not come in that time is a new user afterwards.
     """
+    from regulars.stores.at_rest import LOOK_S
     from regulars.stores.identity_key import rotate_identity_key
 
     settings = load_local_or_exit(config)
@@ -37,8 +39,10 @@ def rotate(*, config: ConfigOption = None) -> None:
         raise failed("[identity] at_rest is 'plain': there is no key to rotate")
     with opened_store(config) as store:
         rotate_identity_key(store.path, datetime.now(UTC).date())
+        if settings.identity.at_rest == "encrypted":
+            time.sleep(LOOK_S + 1)  # or gateways would bring old names again
         _apply(settings, store)
-    typer.echo("a new key is in use; restart the gateway, and keep a copy of the key file")
+    typer.echo("a new key is in use; keep a copy of the key file")
 
 
 @identity.command()
@@ -60,9 +64,11 @@ def _apply(settings: "Settings", store: "SqliteStore") -> None:
     from regulars.identity.sealed import Seals
     from regulars.ledger.rename_all import rename_all
     from regulars.stores.identity_key import identity_keys
+    from regulars.stores.sqlite.sightings import SqliteSightings, sightings_path
 
     seals = Seals([one.key for one in identity_keys(store.path)])
     done = rename_all(store, ACCOUNT, names_at_rest(settings, store), seals.shown)
+    SqliteSightings(sightings_path(store.path)).forget_all()
     typer.echo(f"{done.changed} users renamed")
     if done.stuck and settings.identity.at_rest != "pseudonym":
         typer.echo(f"{done.stuck} are pseudonyms, from which no id can be had", err=True)

@@ -1,28 +1,45 @@
-"""`regulars keys`: make, list and disable API keys, on the store itself."""
+"""`regulars keys`: make, change, list and disable API keys, on the store itself."""
 
 import json
 import secrets
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from regulars.cli.key_options import (
+    ByokOption,
+    ContentShareOption,
+    LimitOption,
+    NewUsersOption,
+    PersonalOption,
+    PolicyOption,
+    PrefixOption,
+    ResetOption,
+    SourcesOption,
+    UserOption,
+    judged,
+    key_fields,
+)
 from regulars.cli.options import ConfigOption, JsonOption, failed, load_local_or_exit
 
 if TYPE_CHECKING:
-    from regulars.model.caller import ApiKey, UserPolicy
+    from regulars.identity.key_policies import KeyPolicies
+    from regulars.model.caller import ApiKey, Role
     from regulars.stores.sqlite import SqliteStore
 
-NAME_CHARS_MAX: Final = 100
 HASH_CHARS_MIN: Final = 8
 HASH_CHARS_SHOWN: Final = 16
-SIGNING_BYTES: Final = 32
-USER_SOURCES: Final = "user,safety_identifier,metadata.user_id,x-regulars-user"
+SECRET_NAME_BYTES: Final = 8
 
-keys = typer.Typer(help="Make, list and disable API keys.", no_args_is_help=True)
+HashArgument = Annotated[str, typer.Argument(metavar="HASH", help="Or its first 8 or more digits.")]
+
+keys = typer.Typer(help="Make, change, list and disable API keys.", no_args_is_help=True)
 
 
 @keys.command()
@@ -32,48 +49,119 @@ def create(
     management: Annotated[
         bool, typer.Option("--management", help="For reports and keys instead of inference.")
     ] = False,
-    user_policy: Annotated[
-        str, typer.Option(help="Who names its end users: client, fixed, signed or prefix.")
-    ] = "client",
-    user: Annotated[str | None, typer.Option(help="The one end user of a fixed key.")] = None,
-    user_prefix: Annotated[
-        str | None, typer.Option(help="How every id of a prefix key begins.")
+    limit: LimitOption = None,
+    reset: ResetOption = None,
+    include_byok: ByokOption = None,
+    expires: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Its end in UTC, like 2027-01-31T00:00:00Z.")
     ] = None,
-    user_sources: Annotated[
-        str, typer.Option(help="Where requests may name the user, in this order.")
-    ] = USER_SOURCES,
-    personal_ids: Annotated[
-        str, typer.Option(help="E-mails, phone numbers … as ids: flag, pseudonymise or refuse.")
-    ] = "flag",
-    new_users_per_hour: Annotated[
-        int | None, typer.Option(help="How many ids not seen before it may bring in an hour.")
-    ] = None,
+    content_share: ContentShareOption = None,
+    user_policy: PolicyOption = None,
+    user: UserOption = None,
+    user_prefix: PrefixOption = None,
+    user_sources: SourcesOption = None,
+    personal_ids: PersonalOption = None,
+    new_users_per_hour: NewUsersOption = None,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Make a key and print its secret, once; with `signed` also the secret its proofs need."""
-    if not name.strip() or not name.isprintable() or len(name) > NAME_CHARS_MAX:
-        raise typer.BadParameter(f"1 to {NAME_CHARS_MAX} printable characters", param_hint="--name")
-    signing = secrets.token_urlsafe(SIGNING_BYTES) if user_policy == "signed" else None
-    users = _policy_or_exit(
-        user_policy,
-        user=user,
-        prefix=user_prefix,
-        secret=signing,
-        sources=user_sources.split(","),
-        personal=personal_ids,
-        new_users_per_hour_max=new_users_per_hour,
+    from regulars.app import new_key
+    from regulars.wire.key_fields import new_terms
+
+    asked = key_fields(
+        name=name,
+        role=_role(management=management),
+        limit=limit,
+        limit_reset=reset,
+        include_byok_in_limit=include_byok,
+        expires_at=expires,
+        content_share=content_share,
+        user_policy=user_policy,
+        external_user=user,
+        user_prefix=user_prefix,
+        user_sources=user_sources,
+        personal_ids=personal_ids,
+        new_users_per_hour=new_users_per_hour,
     )
+    terms = judged(lambda: new_terms(asked, now_ms=_now_ms()))
     with opened_store(config) as store:
-        key, secret = make_key(store, name, management=management, users=users)
+        policies = _policies(config, store)
+        key, secret = new_key(*terms)
+        users = judged(lambda: policies.asked(asked, key.account, secret_name=_chance()))
+        key = replace(key, users=users)
+        store.create_key(key)
+        signing = policies.new_secret(key)
+        view = _view(key, policies.user(key))
     if as_json:
         shown = {"key": secret, **({} if signing is None else {"signing_secret": signing})}
-        typer.echo(json.dumps({**shown, **_view(key)}))
+        typer.echo(json.dumps({**shown, **view}))
     else:
         typer.echo(secret)
-        if signing is not None:
-            typer.echo(f"signing secret: {signing}")
+        _tell_signing(signing)
         typer.echo(f"{key.role} key {name!r}, hash {key.hash}; shown once, keep it", err=True)
+
+
+@keys.command("set")
+def set_key(
+    key_hash: HashArgument,
+    *,
+    name: Annotated[str | None, typer.Option(help="What it is for.")] = None,
+    limit: LimitOption = None,
+    reset: ResetOption = None,
+    include_byok: ByokOption = None,
+    content_share: ContentShareOption = None,
+    enabled: Annotated[
+        bool | None, typer.Option("--enable/--disable", help="Whether it works.")
+    ] = None,
+    user_policy: PolicyOption = None,
+    user: UserOption = None,
+    user_prefix: PrefixOption = None,
+    user_sources: SourcesOption = None,
+    personal_ids: PersonalOption = None,
+    new_users_per_hour: NewUsersOption = None,
+    new_signing_secret: Annotated[
+        bool, typer.Option("--new-signing-secret", help="Give a signed key another secret.")
+    ] = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Change a key; what is not said stays. Gateways that run follow within 5 s."""
+    from regulars.wire.key_fields import changed
+
+    asked = key_fields(
+        name=name,
+        limit=limit,
+        limit_reset=reset,
+        include_byok_in_limit=include_byok,
+        content_share=content_share,
+        disabled=None if enabled is None else not enabled,
+        user_policy=user_policy,
+        external_user=user,
+        user_prefix=user_prefix,
+        user_sources=user_sources,
+        personal_ids=personal_ids,
+        new_users_per_hour=new_users_per_hour,
+        new_signing_secret=new_signing_secret or None,
+    )
+    with opened_store(config) as store:
+        policies = _policies(config, store)
+        old = _one_key(store, key_hash)
+
+        def change(key: "ApiKey") -> "ApiKey":
+            users = policies.asked(asked, key.account, key.users, secret_name=_chance())
+            return replace(changed(key, asked, now_ms=_now_ms()), users=users)
+
+        new = judged(lambda: store.change_key(old.hash, change))
+        if new is None:
+            raise failed(f"the key {old.label} was deleted meanwhile")
+        signing = policies.new_secret(new, old.users)
+        view = _view(new, policies.user(new))
+    if as_json:
+        typer.echo(json.dumps({**view, **({} if signing is None else {"signing_secret": signing})}))
+    else:
+        typer.echo(f"changed {new.name!r} ({new.label})")
+        _tell_signing(signing)
 
 
 @keys.command("list")
@@ -81,8 +169,10 @@ def list_keys(*, as_json: JsonOption = False, config: ConfigOption = None) -> No
     """Show all keys, without their secrets."""
     with opened_store(config) as store:
         found = store.list_keys()
+        user = _policies(config, store).user
+        views = [_view(key, user(key)) for key in found]
     if as_json:
-        typer.echo(json.dumps({"data": [_view(key) for key in found]}))
+        typer.echo(json.dumps({"data": views}))
         return
     from regulars.cli.tables import print_table
 
@@ -93,31 +183,26 @@ def list_keys(*, as_json: JsonOption = False, config: ConfigOption = None) -> No
                 key.name,
                 key.role,
                 key.label,
-                _view(key)["created_at"],
+                view["created_at"],
                 "yes" if key.disabled else "",
                 key.hash[:HASH_CHARS_SHOWN],
             )
-            for key in found
+            for key, view in zip(found, views, strict=True)
         ],
     )
 
 
 @keys.command()
 def disable(
-    key_hash: Annotated[str, typer.Argument(metavar="HASH", help="Or its first 8 or more digits.")],
+    key_hash: HashArgument,
     *,
     config: ConfigOption = None,
 ) -> None:
     """Turn a key off for good; its generations stay in the ledger."""
     with opened_store(config) as store:
-        found = [key for key in store.list_keys() if key.hash.startswith(key_hash.lower())]
-        if len(key_hash) < HASH_CHARS_MIN or len(found) != 1:
-            raise failed(
-                f"{len(found)} keys begin with {key_hash[:64]!r}, one is needed:"
-                " `regulars keys list --json` shows the hashes"
-            )
-        store.disable_key(found[0].hash)
-    typer.echo(f"disabled {found[0].name!r} ({found[0].label})")
+        found = _one_key(store, key_hash)
+        store.disable_key(found.hash)
+    typer.echo(f"disabled {found.name!r} ({found.label})")
 
 
 @contextmanager
@@ -139,43 +224,67 @@ def opened_store(config: Path | None) -> "Generator[SqliteStore]":
         store.close()
 
 
-def make_key(
-    store: "SqliteStore",
-    name: str,
-    *,
-    management: bool = False,
-    users: "UserPolicy | None" = None,
-) -> "tuple[ApiKey, str]":
+def make_key(store: "SqliteStore", name: str, *, management: bool = False) -> "tuple[ApiKey, str]":
     """Make a key in the store; the secret is kept nowhere."""
     from regulars.app import new_key
-    from regulars.model.caller import CALLERS_WORD, Role
 
-    role = Role.MANAGEMENT if management else Role.INFERENCE
-    key, secret = new_key(name, role, users=users or CALLERS_WORD)
+    key, secret = new_key(name, _role(management=management))
     store.create_key(key)
     return key, secret
 
 
-def _policy_or_exit(rule: str, **parts: Any) -> "UserPolicy":
-    from regulars.identity.policy import make_policy
-    from regulars.model.errors import CallerError
+def _one_key(store: "SqliteStore", key_hash: str) -> "ApiKey":
+    found = [key for key in store.list_keys() if key.hash.startswith(key_hash.lower())]
+    if len(key_hash) < HASH_CHARS_MIN or len(found) != 1:
+        raise failed(
+            f"{len(found)} keys begin with {key_hash[:64]!r}, one is needed:"
+            " `regulars keys list --json` shows the hashes"
+        )
+    return found[0]
 
-    try:
-        return make_policy(rule, **parts)
-    except CallerError as error:
-        field, _, message = error.message.partition(": ")
-        raise typer.BadParameter(message, param_hint=f"--{field.replace('_', '-')}") from error
+
+def _policies(config: Path | None, store: "SqliteStore") -> "KeyPolicies":
+    from regulars.app import key_policies, names_at_rest
+
+    return key_policies(names_at_rest(load_local_or_exit(config), store), store)
 
 
-def _view(key: "ApiKey") -> dict[str, Any]:
+def _role(*, management: bool) -> "Role":
+    from regulars.model.caller import Role
+
+    return Role.MANAGEMENT if management else Role.INFERENCE
+
+
+def _tell_signing(secret: str | None) -> None:
+    if secret is not None:
+        typer.echo(f"signing secret: {secret}")
+
+
+def _chance() -> str:
+    return secrets.token_hex(SECRET_NAME_BYTES)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _view(key: "ApiKey", user: str | None) -> dict[str, Any]:
     created = datetime.fromtimestamp(key.created_at_ms / 1000, UTC)
+    terms, users = key.terms, key.users
     return {
         "hash": key.hash,
         "name": key.name,
         "label": key.label,
         "role": str(key.role),
         "disabled": key.disabled,
-        "user_policy": str(key.users.rule),
-        "external_user": key.users.user,
+        "limit": None if terms.limit_nanousd is None else terms.limit_nanousd / 1e9,
+        "limit_reset": terms.limit_reset,
+        "user_policy": str(users.rule),
+        "external_user": user,
+        "user_prefix": users.prefix,
+        "user_sources": list(users.sources),
+        "personal_ids": str(users.personal),
+        "new_users_per_hour": users.new_users_per_hour_max,
+        "signing_secret_name": users.secret_name,
         "created_at": created.isoformat(timespec="seconds").replace("+00:00", "Z"),
     }

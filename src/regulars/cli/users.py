@@ -1,9 +1,9 @@
-"""`regulars users erase|export|verify`: one person's rights, on the store itself."""
+"""`regulars users erase|export|alias|name|verify`: one person's rights, on the store itself."""
 
 import json
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -11,6 +11,7 @@ from regulars.cli.activity import users
 from regulars.cli.keys import opened_store
 from regulars.cli.options import FAILED, ConfigOption, failed, load_local_or_exit
 
+DISPLAY_CHARS_MAX: Final = 100
 UserArgument = Annotated[str, typer.Argument(metavar="ID", help="The id as requests send it.")]
 
 
@@ -80,6 +81,38 @@ def alias(
         if not merge(store, names_at_rest(settings, store), ACCOUNT, other=name, user=person):
             raise failed("both ids are one user already")
     typer.echo("both ids are one user now")
+
+
+@users.command("name")
+def name_user(
+    user: UserArgument,
+    display_name: Annotated[
+        str | None,
+        typer.Argument(metavar="[NAME]", help="How people call him; none takes it away."),
+    ] = None,
+    *,
+    config: ConfigOption = None,
+) -> None:
+    """Give a user a display name, apart from the id: it is shown beside it, and goes with it."""
+    from regulars.app import ACCOUNT, reports_of
+    from regulars.identity.name import accept_name
+    from regulars.model.errors import CallerError
+    from regulars.stores.registry import Registered
+
+    name, now_us = _accepted(user), time.time_ns() // 1000
+    settings = load_local_or_exit(config)
+    with opened_store(config) as store:
+        registry = reports_of(settings, store)
+        known = registry.find_registered(ACCOUNT, name)
+        active = known is None or known.is_active
+        try:
+            if display_name is not None:
+                accept_name(display_name, field="NAME", length_max=DISPLAY_CHARS_MAX)
+            said = Registered(name, active, now_us, now_us, display_name)
+            registry.register(ACCOUNT, said)
+        except CallerError as error:
+            raise failed(error.message) from error
+    typer.echo("has no display name" if display_name is None else "named")
 
 
 @users.command()

@@ -7,6 +7,7 @@ environment (a provider's name, a variable) is judged in `references.py`.
 import re
 from datetime import UTC, datetime
 from decimal import Decimal
+from ipaddress import ip_network
 from typing import Annotated, Any, Final, Literal, Self
 from zoneinfo import ZoneInfo
 
@@ -78,6 +79,13 @@ def _variable(value: str) -> str:
             'put the key into a variable and name that here, like "ALPHA_API_KEY"',
         )
     return value
+
+
+def _network(value: str) -> str:
+    try:
+        return str(ip_network(value))
+    except ValueError as exc:
+        raise ValueError(f"{value[:50]!r} is no network like 10.0.0.0/8") from exc
 
 
 def _store_url(value: str) -> str:
@@ -246,6 +254,14 @@ class IdentityTable(Table):
     )
     new_users_per_hour_max: int = Field(
         50_000, ge=1, le=100_000_000, description="Unknown users a key may bring; beyond it: 429."
+    )
+    count_addresses: bool = Field(
+        True, description="Notice ids used from hundreds of addresses; no address is kept."
+    )
+    trusted_proxies: tuple[Annotated[str, AfterValidator(_network)], ...] = Field(
+        ("127.0.0.1/32", "::1/128"),
+        max_length=100,
+        description="Proxies whose X-Forwarded-For tells addresses, as networks like 10.0.0.0/8.",
     )
 
 

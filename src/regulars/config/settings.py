@@ -110,6 +110,10 @@ class IdentitySettings:
     """So long after a rotation people are still known by pseudonyms of the key before."""
     new_users_per_hour_max: int = 50_000
     """Per key and worker; beyond it requests of unknown users get a 429."""
+    count_addresses: bool = True
+    """Notice ids that are used from hundreds of addresses; no address is kept."""
+    trusted_proxies: tuple[str, ...] = ("127.0.0.1/32", "::1/128")
+    """Networks of proxies whose `X-Forwarded-For` says where a request comes from."""
 
 
 @dataclass(frozen=True, slots=True)

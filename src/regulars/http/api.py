@@ -13,6 +13,7 @@ from regulars.http.auth import Authenticator
 from regulars.http.downloads import Downloads
 from regulars.http.errors import error_body, error_headers
 from regulars.http.turns import Turns
+from regulars.identity.key_policies import KeyPolicies
 from regulars.model.caller import ApiKey, KeyTerms, Role
 from regulars.model.catalog import Catalog
 from regulars.model.errors import (
@@ -25,6 +26,7 @@ from regulars.reports.schema import ReportError
 from regulars.stores.base import Keys, Reports, StoreError, StoreTimeoutError
 from regulars.stores.contents import Contents
 from regulars.stores.registry import Registry
+from regulars.stores.sightings import Noticed
 from regulars.stores.spendings import Spendings
 
 PIECE_ROWS: Final = 200
@@ -47,8 +49,8 @@ class Api:
     new_key: NewKey
     catalog: Catalog
     now: Callable[[], datetime]
-    erase: Callable[[str, str], dict[str, Any]]
-    """Erases a user of an account; the receipt. Blocking."""
+    erase: Callable[[str, str, str], dict[str, Any]]
+    """Erases a user of an account, asked by a key's hash; the receipt. Blocking."""
     for_callers: Reports
     """What inference keys ask: ids that are kept encrypted stay so."""
     registry: Registry
@@ -56,6 +58,10 @@ class Api:
     downloads: Downloads
     turns: Turns
     """Where reports are made, beside requests."""
+    noticed: Noticed
+    """What was noticed of ids beside the ledger."""
+    policies: KeyPolicies
+    """Who names the users of keys."""
     keeps_content: bool = False
     """Whether keys may have prompts and completions kept."""
     recording: bool = True

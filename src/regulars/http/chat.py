@@ -15,10 +15,12 @@ from regulars.http.asgi import Receive, Scope, Send
 from regulars.http.auth import Authenticator, require_inference
 from regulars.http.body import take_body
 from regulars.http.errors import send_error
+from regulars.http.peer import Peers
 from regulars.http.reply import Reply
 from regulars.http.server import CONNECTION, CYCLE
 from regulars.http.wanted import WantedReader, wants_metadata
 from regulars.identity.end_user import refuse_repeated
+from regulars.ledger.sightings import SightingsKeeper
 from regulars.model.caller import ApiKey
 from regulars.model.errors import GatewayError, MethodNotAllowedError
 from regulars.model.ids import GENERATION_RANDOM_BITS, generation_id
@@ -37,12 +39,22 @@ class ChatRoute:
     """The ASGI callable in front of the relay."""
 
     def __init__(
-        self, settings: ServerSettings, *, auth: Authenticator, wanted: WantedReader, relay: Relay
+        self,
+        settings: ServerSettings,
+        *,
+        auth: Authenticator,
+        wanted: WantedReader,
+        relay: Relay,
+        sightings: SightingsKeeper | None = None,
+        peers: Peers | None = None,
     ) -> None:
+        """Without `sightings` nobody notices where ids are used."""
         self._body_limit_bytes = settings.body_limit_bytes
         self._auth = auth
         self._wanted = wanted
         self._relay = relay
+        self._sightings = sightings
+        self._peers = Peers(()) if peers is None else peers
         # Seeded by the system in each process. Ids need to differ, not to be secret.
         self._random_bits = random.Random().getrandbits  # noqa: S311
 
@@ -65,6 +77,11 @@ class ChatRoute:
             try:
                 body = await take_body(connection, cycle, headers, self._body_limit_bytes)
                 call = self._call(arrival, key, parse_chat(body), headers)
+                user = call.accepted.end_user
+                if self._sightings is not None and user is not None:
+                    address = self._peers.address(scope["client"], headers)
+                    if address is not None:
+                        self._sightings.saw(key.account, user, address)
                 await self._relay.chat(call, Reply(connection, cycle))
             finally:
                 self._relay.release(key.hash)

@@ -1,12 +1,13 @@
 """/external-users: OpenRouter's registry: who was ever named or registered, and who is active.
 
-It gates nothing: whoever is named in a request is served.
+It gates nothing: whoever is named in a request is served. `display_name` is ours.
 """
 
 from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 import msgspec
+from msgspec import UNSET, UnsetType
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
@@ -24,6 +25,7 @@ from regulars.wire.views import iso_time
 
 PARAMS: Final = frozenset({"offset", "limit", "user", "include_inactive"})
 REGISTERED_MAX: Final = 10_000
+DISPLAY_CHARS_MAX: Final = 100
 OFFSET_MAX: Final = LIMIT_MAX - query.LIMIT_MAX
 
 
@@ -90,6 +92,7 @@ def _view(
     ended = [at for at in (last_us, said and said.updated_us, *begun) if at is not None]
     return {
         "user": user,
+        "display_name": None if said is None else said.display_name,
         "is_active": said is None or said.is_active,
         "created_at": iso_time(min(begun, default=last_us or 0)),
         "updated_at": iso_time(max(ended)),
@@ -100,12 +103,14 @@ class NewExternalUser(msgspec.Struct, forbid_unknown_fields=True):
     """The body of POST."""
 
     user: str
+    display_name: str | None = None
 
 
 class ExternalUserChange(msgspec.Struct, forbid_unknown_fields=True):
-    """The body of PATCH."""
+    """The body of PATCH: what is not said stays."""
 
-    is_active: bool
+    is_active: bool | UnsetType = UNSET
+    display_name: str | UnsetType | None = UNSET
 
 
 _NEW: Final = msgspec.json.Decoder(NewExternalUser)
@@ -117,10 +122,14 @@ def create_external_user(api: Api) -> Handler:
 
     async def handle(request: Request, key: ApiKey) -> Response:
         require_management(key)
-        user = _accepted(_decoded(_NEW, await read_small_body(request)).user)
+        asked = _decoded(_NEW, await read_small_body(request))
+        user = _accepted(asked.user)
         if await run_in_threadpool(_found, api, key.account, user) is not None:
             raise ConflictError(f"user: {user[:100]!r} is known already; PATCH changes it")
-        return json_response({"data": await _said(api, key.account, user, is_active=True)}, 201)
+        said = await _said(
+            api, key.account, user, is_active=True, display_name=_display(asked.display_name)
+        )
+        return json_response({"data": said}, 201)
 
     return handle
 
@@ -137,13 +146,19 @@ def get_external_user(api: Api) -> Handler:
 
 
 def change_external_user(api: Api) -> Handler:
-    """`PATCH /external-users/{user}` (management key): `is_active`."""
+    """`PATCH /external-users/{user}` (management key): `is_active`, `display_name`."""
 
     async def handle(request: Request, key: ApiKey) -> Response:
         require_management(key)
         change = _decoded(_CHANGE, await read_small_body(request))
-        user = (await _known(api, key.account, request))["user"]
-        said = await _said(api, key.account, user, is_active=change.is_active)
+        if change.is_active is UNSET and change.display_name is UNSET:
+            raise CallerError("body: says neither is_active nor display_name")
+        now = await _known(api, key.account, request)
+        active = now["is_active"] if change.is_active is UNSET else change.is_active
+        display = now["display_name"]
+        if change.display_name is not UNSET:
+            display = _display(change.display_name)
+        said = await _said(api, key.account, now["user"], is_active=active, display_name=display)
         return json_response({"data": said})
 
     return handle
@@ -156,7 +171,9 @@ def delete_external_user(api: Api) -> Handler:
         require_management(key)
         found = await _known(api, key.account, request)
         if found["is_active"]:
-            await _said(api, key.account, found["user"], is_active=False)
+            await _said(
+                api, key.account, found["user"], is_active=False, display_name=found["display_name"]
+            )
         return Response(status_code=204)
 
     return handle
@@ -197,9 +214,17 @@ def _found(api: Api, account: str, user: str) -> dict[str, Any] | None:
     return _view(user, said, first, int(last) if requests and last is not None else None)
 
 
-async def _said(api: Api, account: str, user: str, *, is_active: bool) -> dict[str, Any]:
+def _display(name: str | None) -> str | None:
+    if name is None:
+        return None
+    return accept_name(name, field="display_name", length_max=DISPLAY_CHARS_MAX)
+
+
+async def _said(
+    api: Api, account: str, user: str, *, is_active: bool, display_name: str | None
+) -> dict[str, Any]:
     now_us = query.microseconds(api.now())
-    said = Registered(user, is_active, now_us, now_us)
+    said = Registered(user, is_active, now_us, now_us, display_name)
     await run_in_threadpool(api.registry.register, account, said)
     found = await run_in_threadpool(_found, api, account, user)
     assert found is not None, "what was registered just now is known"

@@ -27,7 +27,7 @@ def get_identifiers(api: Api) -> Handler:
         if not asked:
             span = query.Span(query.completed_days(api.now(), count=30).from_us)
         where = Filter(key.account, from_us=span.from_us, to_us=span.to_us)
-        report = await api.turns.run(look_at_identifiers, api.reports, where)
+        report = await api.turns.run(look_at_identifiers, api.reports, api.noticed, where)
         return json_response({"data": asdict(report)})
 
     return handle

@@ -1,5 +1,7 @@
 """POST /keys, PATCH and DELETE /keys/{hash}: each is noted in the record of changes."""
 
+import secrets
+from dataclasses import replace
 from typing import Final
 
 from starlette.concurrency import run_in_threadpool
@@ -12,24 +14,27 @@ from regulars.http.auth import require_management
 from regulars.http.body import read_body
 from regulars.http.key_json import Json, key_json
 from regulars.http.keys import one_key_json, unknown_key
-from regulars.model.caller import ApiKey
+from regulars.model.caller import CALLERS_WORD, ApiKey
 from regulars.model.errors import CallerError, ConflictError
 from regulars.stores.spendings import KeySpent
 from regulars.wire.key_fields import KeyFields, changed, new_terms, read_fields
 
 BODY_BYTES_MAX: Final = 16_384
+SECRET_NAME_BYTES: Final = 8
 
 
 def post_key(api: Api) -> Handler:
-    """`POST /keys` (management key): a new key; its secret is told here and never again."""
+    """`POST /keys` (management key): a new key; its secrets are told here and never again."""
 
     async def handle(request: Request, key: ApiKey) -> Response:
         require_management(key)
         asked = await _asked(api, request)
         name, role, terms = new_terms(asked, now_ms=_now_ms(api))
         made, secret = api.new_key(name, role, terms)
+        made = replace(made, users=api.policies.asked(asked, made.account, secret_name=_chance()))
         await run_in_threadpool(api.keys.create_key, made, by=key.hash)
-        return json_response({"data": key_json(made, KeySpent()), "key": secret}, 201)
+        shown = key_json(made, KeySpent(), api.policies)
+        return json_response({"data": shown, "key": secret, **_signing(api, made)}, 201)
 
     return handle
 
@@ -44,16 +49,7 @@ def patch_key(api: Api) -> Handler:
         if wanted == key.hash and asked.disabled is True:
             raise _own_key("disabled")
 
-        def change() -> Json:
-            one_key_json(api, key, wanted)  # of another account it is not there
-            new = api.keys.change_key(
-                wanted, lambda old: changed(old, asked, now_ms=_now_ms(api)), by=key.hash
-            )
-            if new is None:
-                raise unknown_key(wanted)
-            return one_key_json(api, key, wanted)
-
-        return json_response({"data": await run_in_threadpool(change)})
+        return json_response(await run_in_threadpool(_change, api, key, wanted, asked))
 
     return handle
 
@@ -78,6 +74,30 @@ def delete_key(api: Api) -> Handler:
         return json_response({"deleted": True})
 
     return handle
+
+
+def _change(api: Api, caller: ApiKey, wanted: str, asked: KeyFields) -> Json:
+    one_key_json(api, caller, wanted)  # of another account it is not there
+    before: list[ApiKey] = []
+
+    def change(old: ApiKey) -> ApiKey:
+        before.append(old)
+        users = api.policies.asked(asked, old.account, old.users, secret_name=_chance())
+        return replace(changed(old, asked, now_ms=_now_ms(api)), users=users)
+
+    new = api.keys.change_key(wanted, change, by=caller.hash)
+    if new is None:
+        raise unknown_key(wanted)
+    return {"data": one_key_json(api, caller, wanted), **_signing(api, new, before[0])}
+
+
+def _signing(api: Api, key: ApiKey, old: ApiKey | None = None) -> Json:
+    secret = api.policies.new_secret(key, CALLERS_WORD if old is None else old.users)
+    return {} if secret is None else {"signing_secret": secret}
+
+
+def _chance() -> str:
+    return secrets.token_hex(SECRET_NAME_BYTES)
 
 
 async def _asked(api: Api, request: Request) -> KeyFields:

@@ -6,14 +6,15 @@ a provider bills to a key of our own at a reseller.
 
 from typing import Any
 
-from regulars.model.caller import ApiKey, Role
+from regulars.identity.key_policies import KeyPolicies
+from regulars.model.caller import ApiKey, Role, UserPolicy
 from regulars.stores.spendings import KeySpent
 from regulars.wire.views import iso_time, usd
 
 Json = dict[str, Any]
 
 
-def key_json(key: ApiKey, spent: KeySpent) -> Json:
+def key_json(key: ApiKey, spent: KeySpent, policies: KeyPolicies) -> Json:
     """Write a key as the management of keys shows it."""
     terms = key.terms
     return {
@@ -28,7 +29,8 @@ def key_json(key: ApiKey, spent: KeySpent) -> Json:
         "updated_at": _time(terms.updated_at_ms),
         "creator_user_id": terms.creator,
         "workspace_id": key.account,
-        "external_user": None,
+        "external_user": policies.user(key),
+        **_users(key.users),
         "last_used_at": None if spent.last_us is None else iso_time(spent.last_us),
     }
 
@@ -52,6 +54,17 @@ def own_key_json(key: ApiKey, spent: KeySpent) -> Json:
         "budgets": [],
         "effective_budget": None,
         "created_at": iso_time(key.created_at_ms * 1000),
+    }
+
+
+def _users(policy: UserPolicy) -> Json:
+    return {
+        "user_policy": policy.rule.value,
+        "user_prefix": policy.prefix,
+        "user_sources": [source.value for source in policy.sources],
+        "personal_ids": policy.personal.value,
+        "new_users_per_hour": policy.new_users_per_hour_max,
+        "signing_secret_name": policy.secret_name,
     }
 
 

@@ -52,7 +52,7 @@ def list_keys(api: Api) -> Handler:
             ]
             spent = api.spendings.keys_spent(key.account, Begins.at(api.now()))
             page = shown[offset : offset + PAGE_KEYS]
-            return [key_json(each, spent.get(each.hash, _NEVER)) for each in page]
+            return [key_json(each, spent.get(each.hash, _NEVER), api.policies) for each in page]
 
         return json_response({"data": await run_in_threadpool(listed)})
 
@@ -80,7 +80,7 @@ def one_key_json(api: Api, caller: ApiKey, wanted: str) -> Json:
     found = api.keys.find_key(wanted)
     if found is None or found.account != caller.account:
         raise unknown_key(wanted)
-    return key_json(found, _spent(api, found))
+    return key_json(found, _spent(api, found), api.policies)
 
 
 def unknown_key(wanted: str) -> NotFoundError:

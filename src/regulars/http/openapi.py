@@ -20,7 +20,7 @@ from regulars.http import (
     users,
 )
 from regulars.http.analytics import LIMIT_MOST
-from regulars.http.openapi_schemas import SCHEMAS, fields
+from regulars.http.openapi_schemas import SCHEMAS, TEXT, fields
 from regulars.reports.definitions import (
     DIMENSION_NAMES,
     DIMENSIONS,
@@ -33,6 +33,9 @@ from regulars.reports.schema import LIMIT_MAX
 
 Json = dict[str, Any]
 
+_SIGNING: Final[Json] = {
+    "signing_secret": TEXT | {"description": "Of a `signed` key: where it is new, told this once."}
+}
 _PARAMETERS: Final[Mapping[str, tuple[Json, str]]] = {
     "id": ({"type": "string"}, "The generation's id, as `id` or `X-Generation-Id` told it."),
     "user": ({"type": "string", "maxLength": 512}, "Only this end user's."),
@@ -267,10 +270,13 @@ def _export() -> Json:
 
 def _changing(summary: str, body: str) -> Json:
     if body == "NewKey":
-        made = _responses(fields({"data": _ref("ApiKey"), "key": {"type": "string"}}))
+        made = _responses(
+            fields({"data": _ref("ApiKey"), "key": TEXT, **_SIGNING}, optional=_SIGNING)
+        )
         answers = {"201": made["200"], "default": made["default"]}
         return {"summary": summary, "requestBody": _body(_ref(body)), "responses": answers}
-    described = _get(summary, _data("ApiKey"), frozenset(), path="hash")
+    changed = fields({"data": _ref("ApiKey"), **_SIGNING}, optional=_SIGNING)
+    described = _get(summary, changed, frozenset(), path="hash")
     return described | {"requestBody": _body(_ref(body))}
 
 

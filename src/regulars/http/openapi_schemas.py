@@ -220,6 +220,7 @@ _LISTED: Final = _metrics(METRICS)
 _USER: Final = fields(
     {
         "user": TEXT,
+        "display_name": MAYBE_TEXT,
         **_LISTED,
         **_SEEN,
         "trend": array(fields(_DAY | _metrics(("requests", "cost")))),
@@ -228,11 +229,18 @@ _USER: Final = fields(
     optional=set(_LISTED) - set(FIGURES),
 )
 _EXTERNAL_USER: Final = fields(
-    {"user": TEXT, "is_active": FLAG, "created_at": TEXT, "updated_at": TEXT}
+    {
+        "user": TEXT,
+        "display_name": MAYBE_TEXT,
+        "is_active": FLAG,
+        "created_at": TEXT,
+        "updated_at": TEXT,
+    }
 )
 _IN_FULL: Final = fields(
     {
         "user": TEXT,
+        "display_name": MAYBE_TEXT,
         **_SEEN,
         "summary": fields(_metrics((*FIGURES, *SPEED))),
         "by_model": array(fields({"model": TEXT, **_metrics(FIGURES)})),
@@ -281,6 +289,7 @@ _FOUND: Final = fields(
         "cached_share": MAYBE_NUMBER,
         "cold_tokens": COUNT,
         "examples": array(TEXT),
+        "details": array(TEXT),
         "fix": TEXT,
     }
 )
@@ -300,16 +309,37 @@ _SPENDING: Final = {
     ),
     "expires_at": MAYBE_TEXT,
 }
+_USERS: Final = {
+    "user_policy": {
+        "enum": ["client", "fixed", "signed", "prefix"],
+        "description": "Who says which end user a request is for: the caller, always "
+        "`external_user`, the caller with a proof, the caller within `user_prefix`.",
+    },
+    "external_user": MAYBE_TEXT | {"description": "The one user of a `fixed` key."},
+    "user_prefix": MAYBE_TEXT | {"description": "How ids of a `prefix` key begin."},
+    "user_sources": array(
+        {"enum": ["user", "safety_identifier", "metadata.user_id", "x-regulars-user"]}
+    )
+    | {"description": "Where requests may name the user; the first that does counts."},
+    "personal_ids": {
+        "enum": ["flag", "pseudonymise", "refuse"],
+        "description": "What becomes of ids that look like a person's own data.",
+    },
+    "new_users_per_hour": {"type": ["integer", "null"], "minimum": 1},
+}
 _API_KEY: Final = fields(
     {
         **dict.fromkeys(("hash", "name", "label", "created_at", "workspace_id"), TEXT),
-        **dict.fromkeys(
-            ("updated_at", "creator_user_id", "external_user", "last_used_at"), MAYBE_TEXT
-        ),
+        **dict.fromkeys(("updated_at", "creator_user_id", "last_used_at"), MAYBE_TEXT),
         "role": {"enum": ["inference", "management"]},
         "disabled": FLAG,
         "content_share": NUMBER,
         **_SPENDING,
+        **_USERS,
+        "signing_secret_name": MAYBE_TEXT
+        | {
+            "description": "Of a `signed` key: what its secret is found by; the secret is not kept."
+        },
     }
 )
 _KEY_RULES: Final = {
@@ -318,6 +348,9 @@ _KEY_RULES: Final = {
     "limit_reset": {"enum": ["daily", "weekly", "monthly", None]},
     "include_byok_in_limit": FLAG,
     "workspace_id": MAYBE_TEXT,
+    **_USERS,
+    "new_signing_secret": FLAG
+    | {"description": "Gives a `signed` key another secret; proofs of the one before end."},
     "content_share": NUMBER
     | {"minimum": 0, "maximum": 1, "description": "Share of requests whose texts are kept."},
 }
@@ -361,8 +394,14 @@ SCHEMAS: Final[Json] = {
     "AnalyticsMeta": _META,
     "AnalyticsAnswer": _ANSWER,
     "ExternalUser": _EXTERNAL_USER,
-    "NewExternalUser": fields({"user": TEXT | {"maxLength": 512}}),
-    "ExternalUserChange": fields({"is_active": FLAG}),
+    "NewExternalUser": fields(
+        {"user": TEXT | {"maxLength": 512}, "display_name": MAYBE_TEXT | {"maxLength": 100}},
+        optional={"display_name"},
+    ),
+    "ExternalUserChange": fields(
+        {"is_active": FLAG, "display_name": MAYBE_TEXT | {"maxLength": 100}},
+        optional={"is_active", "display_name"},
+    ),
     "ExternalUsers": fields({"data": array(_EXTERNAL_USER), "total_count": COUNT}),
     "ErasureReceipt": fields(
         dict.fromkeys(("erased_at", "account", "subject", "signature"), TEXT)

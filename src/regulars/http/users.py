@@ -95,7 +95,8 @@ def get_user(api: Api) -> Handler:
         view = await api.turns.run(user_view, api.reports, user, asked)
         if view is None:
             raise NotFoundError(f"user {user[:100]!r} is not known; ids are case-sensitive")
-        return json_response({"data": view})
+        called = await run_in_threadpool(api.registry.display_names, key.account, [user])
+        return json_response({"data": view | {"display_name": called.get(user)}})
 
     return handle
 
@@ -106,7 +107,7 @@ def delete_user(api: Api) -> Handler:
     async def handle(request: Request, key: ApiKey) -> Response:
         require_management(key)
         user = accept_name(request.path_params["user"], field="user", length_max=USER_LENGTH_MAX)
-        receipt = await run_in_threadpool(api.erase, key.account, user)
+        receipt = await run_in_threadpool(api.erase, key.account, user, key.hash)
         await run_in_threadpool(
             api.keys.note_use, key, "user_erased", {"subject": (None, receipt["subject"])}
         )
@@ -141,8 +142,10 @@ def _page(api: Api, asked: ReportQuery) -> tuple[list[dict[str, Any]], ReportRes
     people = [item["user"] for item in page]
     first = api.reports.first_seen(asked.account, people)
     trends = _trends(api, asked, people)
+    called = api.registry.display_names(asked.account, people)
     for item in page:
         name = item["user"]
+        item["display_name"] = called.get(name)
         item["first_seen"] = iso_time(first[name]) if name in first else None
         item["trend"] = trends.get(name, [])
     return page, result

@@ -6,6 +6,7 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
+from regulars.identity.at_rest import KeptName, as_it_is
 from regulars.identity.end_user import EndUsers
 from regulars.identity.name import SESSION_LENGTH_MAX, accept_name
 from regulars.model.caller import ApiKey
@@ -43,11 +44,14 @@ class WantedReader:
         end_users: EndUsers,
         holdout_share: float,
         random_bits: Callable[[int], int],
+        person: KeptName = as_it_is,
     ) -> None:
+        """`person` tells whose a name is: all ids of one person are warm in the same place."""
         self._end_users = end_users
         self._models = catalog.models
         self._holdout_share = holdout_share
         self._random_bits = random_bits
+        self._person = person
 
     def read(self, request: ChatRequest, key: ApiKey, headers: Mapping[bytes, bytes]) -> Wanted:
         """Read one request.
@@ -59,11 +63,12 @@ class WantedReader:
         account = key.account
         named = self._end_users.of(request, key, headers)
         end_user, session = named.user, _session(request, headers) or named.session
-        cold_reason = self._cold_reason(account, end_user, headers)
+        person = end_user if end_user is None else self._person(account, end_user)
+        cold_reason = self._cold_reason(account, person, headers)
         names = (request.model, *request.fallbacks) if request.fallbacks else (request.model,)
         candidates: list[Candidate] = []
         for name in names:
-            candidate = self._candidate(name, request, (account, end_user, session))
+            candidate = self._candidate(name, request, (account, person, session))
             if cold_reason is not None:
                 candidate = replace(candidate, keys=self._nobody())
             candidates.append(candidate)

@@ -17,6 +17,8 @@ KeptName = Callable[[str, str], str]
 """From an account and a user to what the ledger calls him."""
 ShownName = Callable[[str, str], str]
 """From an account and what the ledger calls a user to what people who may know are shown."""
+EarlierNames = Callable[[str, str], tuple[str, ...]]
+"""From an account and a user to what the ledger may have called him before."""
 
 
 def as_it_is(_account: str, user: str) -> str:
@@ -24,13 +26,18 @@ def as_it_is(_account: str, user: str) -> str:
     return user
 
 
+def none_earlier(_account: str, _user: str) -> tuple[str, ...]:
+    """Know no names under other keys."""
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class AtRest:
-    """One way of keeping ids. `earlier`: names under keys whose window is still open."""
+    """One way of keeping ids. `earlier`: an id's names under keys whose window is still open."""
 
     kept: KeptName = as_it_is
     shown: ShownName = as_it_is
-    earlier: tuple[KeptName, ...] = ()
+    earlier: EarlierNames = none_earlier
 
 
 PLAIN: Final = AtRest()

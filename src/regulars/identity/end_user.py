@@ -9,11 +9,12 @@ from typing import Final
 
 from msgspec import Struct
 
-from regulars.identity.at_rest import KeptName, as_it_is
+from regulars.identity.at_rest import PSEUDONYM, KeptName, ShownName, as_it_is
 from regulars.identity.name import SESSION_LENGTH_MAX, USER_LENGTH_MAX, accept_name
 from regulars.identity.new_users import NewUsers
 from regulars.identity.personal_ids import PersonalIds
 from regulars.identity.proof import PROOF_HEADER, read_proof
+from regulars.identity.signing import SigningSecret, no_signing_secrets
 from regulars.identity.used_proofs import UsedProofs
 from regulars.model.caller import ApiKey, UserPolicy, UserRule, UserSource
 from regulars.model.errors import CallerError, ForbiddenError
@@ -41,11 +42,18 @@ class EndUsers:
         personal: PersonalIds,
         new: NewUsers,
         kept: KeptName = as_it_is,
+        opened: ShownName = as_it_is,
+        signing: SigningSecret = no_signing_secrets,
+        came: Callable[[ApiKey, str, bytes], None] = lambda _key, _user, _messages: None,
     ) -> None:
+        """`came` is told of each new user, by the name the ledger keeps, and his messages."""
         self._now_s = now_s
         self._personal = personal
         self._new = new
         self._kept = kept
+        self._opened = opened
+        self._signing = signing
+        self._came = came
         self._used = UsedProofs()
 
     def of(self, request: ChatRequest, key: ApiKey, headers: Mapping[bytes, bytes]) -> Named:
@@ -60,14 +68,18 @@ class EndUsers:
         if named.user is None:
             return named
         came_as = self._personal.kept(named.user, key)
-        user = self._kept(key.account, came_as)
-        self._new.admit(key, user, came_as, self._now_s)
+        # A fixed key's own user stands in the key as names are kept; a pseudonym opens nothing.
+        fixed = key.users.rule is UserRule.FIXED and PSEUDONYM.fullmatch(came_as)
+        user = came_as if fixed else self._kept(key.account, came_as)
+        if self._new.admit(key, user, came_as, self._now_s):
+            self._came(key, user, bytes(request.fields.get("messages", b"")))
         return named if user is named.user else Named(user, named.session)
 
     def _named(self, request: ChatRequest, key: ApiKey, headers: Mapping[bytes, bytes]) -> Named:
         policy = key.users
         if policy.rule is UserRule.FIXED:
-            return Named(policy.user)  # whatever the request says: this key is one user's
+            # Whatever the request says: this key is one user's.
+            return Named(None if policy.user is None else self._opened(key.account, policy.user))
         named = _named(request, policy.sources, headers)
         if policy.rule is UserRule.SIGNED:
             return self._proven(named, key, headers)
@@ -83,10 +95,11 @@ class EndUsers:
                 "(regulars.ids.prove_user, or a JWT with HS256)"
             )
         now_s = self._now_s()
-        assert key.users.secret is not None, "a signed policy is made with a secret"
-        proof = read_proof(
-            value, named.user, secret=key.users.secret, account=key.account, now_s=now_s
-        )
+        secret, name = key.users.secret, key.users.secret_name
+        if secret is None:
+            assert name is not None, "a signed policy is made with a secret"
+            secret = self._signing(key.account, name)
+        proof = read_proof(value, named.user, secret=secret, account=key.account, now_s=now_s)
         user = accept_name(proof.user, field="X-Regulars-User-Proof", length_max=USER_LENGTH_MAX)
         if proof.nonce is not None and not self._used.use(
             key.hash, proof.nonce, expires_at_s=proof.expires_at_s, now_s=now_s

@@ -35,6 +35,7 @@ _FORMS: Final = re.compile(
     r"|(?P<kr>\d{6}-[1-8]\d{6})"
     r"|(?P<ca>[0-79]\d\d(?P<s4>[ -])\d{3}(?P=s4)\d{3})"
     r"|(?P<ch>756\.\d{4}\.\d{4}\.\d\d)"
+    r"|(?P<be>\d\d\.\d\d\.\d\d-\d{3}\.\d\d)"
     r"|(?P<nl>BSN[ :-]?\d{9})",
 )
 
@@ -131,6 +132,12 @@ def _ch(number: str) -> bool:
     return weighted(digits, (1, 3) * 6 + (1,)) % 10 == 0
 
 
+def _be(number: str) -> bool:
+    digits = number.replace(".", "").replace("-", "")
+    # Who was born from 2000 on has a 2 ahead when the check digits are made.
+    return int(digits[9:]) in (mod97(digits[:9]), mod97("2" + digits[:9]))
+
+
 def _nl(number: str) -> bool:
     return weighted(number[-9:], (9, 8, 7, 6, 5, 4, 3, 2, -1)) % 11 == 0
 
@@ -145,5 +152,5 @@ def _is_day(year: str, month: str, day: str) -> bool:
 
 _JUDGES: Final[dict[str, Callable[[str], bool]]] = {
     "es": _es, "it": _it, "fr": _fr, "br": _br, "se": _se, "fi": _fi, "pl": _pl, "cn": _cn,
-    "in_": _in, "mx": _mx, "kr": _kr, "ca": _ca, "ch": _ch, "nl": _nl,
+    "in_": _in, "mx": _mx, "kr": _kr, "ca": _ca, "ch": _ch, "be": _be, "nl": _nl,
 }  # fmt: skip

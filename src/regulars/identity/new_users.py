@@ -28,8 +28,8 @@ class NewUsers:
         self._hour = -1
         self._counts: dict[str, int] = {}
 
-    def admit(self, key: ApiKey, user: str, came_as: str, now_s: Callable[[], float]) -> None:
-        """Let a known user pass, and count a new one.
+    def admit(self, key: ApiKey, user: str, came_as: str, now_s: Callable[[], float]) -> bool:
+        """Let a known user pass, and count a new one; say whether it is new.
 
         Raises:
             RateLimitedError: the key has brought as many as it may this hour.
@@ -37,12 +37,14 @@ class NewUsers:
         seen = (key.account, user)
         if seen in self._seen:
             self._seen.move_to_end(seen)
-            return
-        if not self._is_known(key.account, user, came_as):
+            return False
+        new = not self._is_known(key.account, user, came_as)
+        if new:
             self._count(key, now_s())
         self._seen[seen] = None
         if len(self._seen) > SEEN_MAX:
             self._seen.popitem(last=False)
+        return new
 
     def _count(self, key: ApiKey, now_s: float) -> None:
         hour = int(now_s // HOUR_S)

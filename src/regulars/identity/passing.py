@@ -5,7 +5,7 @@ from typing import Final
 
 _REQUEST: Final = re.compile(
     r"(?:req|request|trace|span|nonce|tmp|temp|rand|random|call|msg|message|conn|connection|socket"
-    r"|sock|sess|session|anon|anonymous|visit|visitor|pageview|chatcmpl|gen|txn|correlation|job|run|guest)"
+    r"|sock|sess|session|anon|anonymous|visit|visitor|pageview|(?:chat)?cmpl|thread|gen|txn|correlation|job|run|guest)"
     r"(?:[-_]?id)?[-_:./]([0-9a-z_-]{6,})",
     re.IGNORECASE | re.ASCII,
 )
@@ -17,8 +17,11 @@ _MOMENT: Final = re.compile(
 )
 """Milliseconds since 1970 (of 2014 to 2033), `time.time()`, or a date with a time of day."""
 _TEMPLATE: Final = re.compile(
-    r"\$?\{\{?.*\}?\}|<[a-z_ -]{1,40}>|%\(?[a-z_]*\)?[sd]|\[object \w+\]", re.IGNORECASE
+    r"\$?\{\{?.*\}?\}|<[a-z_ -]{1,40}>|%\(?[a-z_]*\)?[sd]|\[object \w+\]|\$[a-z_]{1,40}",
+    re.IGNORECASE,
 )
+_BLANK: Final = re.compile(r"([x?*#.])\1{2,}|([0f])\2{7}-\2{4}-\2{4}-\2{4}-\2{12}", re.IGNORECASE)
+"""One character again and again, or UUIDs of only zeros or only ones."""
 
 _PLACEHOLDERS: Final = frozenset(
     (
@@ -26,8 +29,8 @@ _PLACEHOLDERS: Final = frozenset(
         "test-user test_user default default_user default-user user_id user-id userid your-user-id "
         "your_user_id id string example example-user example_user foo bar foobar todo xxx me "
         "someone somebody customer client admin root system public everyone all 0 -1 true false - "
-        "_ . end-user end_user enduser "
-        "00000000-0000-0000-0000-000000000000"
+        "unknown_user unknown-user no-user no_user nouser nobody dummy placeholder changeme asdf qwerty "
+        "_ . end-user end_user enduser"
     ).split()
 )
 
@@ -42,8 +45,10 @@ def is_passing(name: str) -> bool:
 
 def is_placeholder(name: str) -> bool:
     """Say whether an id stands for nobody: `undefined`, `user`, an unfilled template."""
-    if len(name) <= 40 and name.strip().lower() in _PLACEHOLDERS:
-        return True
+    if len(name) <= 40:
+        word = name.strip().lower()
+        if word in _PLACEHOLDERS or word.endswith(("_here", "-here")) or _BLANK.fullmatch(word):
+            return True
     return name[0] in "$<{%[" and _TEMPLATE.fullmatch(name) is not None
 
 

@@ -74,7 +74,8 @@ _NO_NAMES: Final = frozenset(
         "queue research robot role room run runner sales sandbox scheduler school server service "
         "session shared shop smoke staff staging store support system tablet team tenant test "
         "tester testing the tool trial undefined unit university unknown user users web website "
-        "with worker workspace your"
+        "with worker workspace your warehouse shift night reception counter terminal printer display "
+        "booth station delivery shipping billing accounting security catering kitchen helpdesk"
     ).split()
 )
 _TRIMMED: Final = ".,'\N{RIGHT SINGLE QUOTATION MARK}"

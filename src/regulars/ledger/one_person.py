@@ -19,10 +19,13 @@ class OnePerson:
         self._store, self._at_rest = store, at_rest
         self._reports, self._account = reports, account
 
-    def erase(self, user: str) -> dict[str, Any]:
-        """Take the id out of everything and return the signed receipt. Raises StoreError."""
+    def erase(self, user: str, *, by: str) -> dict[str, Any]:
+        """Take the id out of everything and return the signed receipt. Raises StoreError.
+
+        `by` is the hash of the key that asked, for the record.
+        """
         names = names_of(self._store, self._at_rest, self._account, user)
-        return erase_user(self._store, self._account, names, now_s=time.time())
+        return erase_user(self._store, self._account, names, now_s=time.time(), by=by)
 
     def export(self, user: str, target: Path) -> int:
         """Write all about him into a new zip file; return how many generations. Raises OSError."""

@@ -1,11 +1,14 @@
 """Bringing all names to how they are to be kept now: after a switch or a rotation."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
 
 from regulars.identity.at_rest import PSEUDONYM, AtRest, ShownName
 from regulars.stores.base import People
+from regulars.stores.registry import Registry
 
 ERASED = "erased-"
+REGISTERED_MAX: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +19,11 @@ class Renamed:
     stuck: int
 
 
-def rename_all(people: People, account: str, at_rest: AtRest, opened: ShownName) -> Renamed:
+class Named(People, Registry, Protocol):
+    """What keeps names."""
+
+
+def rename_all(people: Named, account: str, at_rest: AtRest, opened: ShownName) -> Renamed:
     """Rename everyone who stands under another name than `at_rest` would keep. Again goes on.
 
     `opened` reads names that are encrypted. Raises StoreError: those before are renamed.
@@ -39,5 +46,10 @@ def rename_all(people: People, account: str, at_rest: AtRest, opened: ShownName)
             people.unalias(account, name)
         if (wanted, kept(person) or person) != (name, person):
             people.alias(account, wanted, kept(person) or person)
+    for person in people.registered(account, limit=REGISTERED_MAX):
+        if person.display_name is not None:
+            shown = kept(person.display_name)
+            readable = None if shown is None or PSEUDONYM.fullmatch(shown) else shown
+            people.register(account, replace(person, display_name=readable))
     people.compact()
     return Renamed(renamed, stuck)

@@ -50,8 +50,9 @@ class PersonalRule(StrEnum):
 class UserPolicy:
     """How a key's requests name end users.
 
-    `user` is the one of `fixed`, `prefix` that of `prefix`, `secret` what proofs of `signed`
-    are made with. `sources` are tried in order. None as `new_users_per_hour_max` leaves the
+    `user` is the one of `fixed`, as names are kept, `prefix` that of `prefix`. What proofs of
+    `signed` are made with is found by `secret_name`; `secret` is only in keys of before secrets
+    had names. `sources` are tried in order. None as `new_users_per_hour_max` leaves the
     gateway's own bound.
     """
 
@@ -62,6 +63,7 @@ class UserPolicy:
     sources: tuple[UserSource, ...] = tuple(UserSource)
     personal: PersonalRule = PersonalRule.FLAG
     new_users_per_hour_max: int | None = None
+    secret_name: str | None = None
 
 
 CALLERS_WORD: Final = UserPolicy()

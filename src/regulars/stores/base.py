@@ -131,7 +131,7 @@ class Keys(Protocol):
     def change_key(
         self, key_hash: str, change: Callable[[ApiKey], ApiKey], *, by: str = COMMAND_LINE
     ) -> ApiKey | None:
-        """Let `change` make another of a key's name, terms and state; return it, None for no key.
+        """Let `change` make another of a key's name, terms, users and state; return it, None for no key.
 
         Nobody else changes it meanwhile. What `change` raises leaves all as it was.
         """
@@ -247,10 +247,11 @@ class People(Protocol):
         """Say whether rows of this user have been kept. Quick."""
         ...
 
-    def erase(self, account: str, user: str, *, now_us: int) -> Erased:
+    def erase(self, account: str, user: str, *, now_us: int, by: str = COMMAND_LINE) -> Erased:
         """Put an anonymous number in the place of a user, in every table; again goes on.
 
-        Rows of requests accepted before `now_us` that are still to come get the number too.
+        Rows of requests accepted before `now_us` that are still to come get the number too. Keys
+        that are his alone are disabled, on record as done by `by`.
         """
         ...
 
@@ -279,6 +280,10 @@ class People(Protocol):
 
     def names(self, account: str) -> list[str]:
         """Return what all users of an account are called."""
+        ...
+
+    def names_stamp(self) -> object:
+        """Return what differs whenever a name has been changed, merged or erased. Quick."""
         ...
 
     def compact(self) -> None:

@@ -10,8 +10,9 @@ from typing import Any, Protocol
 
 from msgspec.structs import replace as with_fields
 
-from regulars.identity.at_rest import AtRest, as_it_is
+from regulars.identity.at_rest import PSEUDONYM, AtRest, as_it_is
 from regulars.model.caller import ApiKey
+from regulars.model.errors import CallerError
 from regulars.model.generation import Generation
 from regulars.reports.schema import Cell, Condition, ReportQuery, ReportResult, Value
 from regulars.stores.base import (
@@ -148,16 +149,37 @@ class ReportsById:
     def registered(self, account: str, *, limit: int) -> list[Registered]:
         """See `stores.registry.Registry`."""
         found = self._store.registered(account, limit=limit)
-        return [replace(one, name=self._at_rest.shown(account, one.name)) for one in found]
+        return [self._said(account, one, self._at_rest.shown(account, one.name)) for one in found]
 
     def register(self, account: str, user: Registered) -> None:
         """See `stores.registry.Registry`."""
-        self._store.register(account, replace(user, name=self._name(account, user.name)))
+        display = user.display_name
+        if display is not None:
+            display = self._at_rest.kept(account, display)
+            if PSEUDONYM.fullmatch(display):
+                raise CallerError(
+                    "display_name: names of people cannot be kept where ids are pseudonyms "
+                    "([identity] at_rest)"
+                )
+        name = self._name(account, user.name)
+        self._store.register(account, replace(user, name=name, display_name=display))
+
+    def display_names(self, account: str, names: Sequence[str]) -> dict[str, str]:
+        """See `stores.registry.Registry`; by the names that were asked for."""
+        kept = {name: self._name(account, name) for name in names}
+        found = self._store.display_names(account, list(kept.values()))
+        shown = self._at_rest.shown
+        return {name: shown(account, found[own]) for name, own in kept.items() if own in found}
 
     def find_registered(self, account: str, name: str) -> Registered | None:
         """See `stores.registry.Registry`."""
         found = self._store.find_registered(account, self._name(account, name))
-        return None if found is None else replace(found, name=name)
+        return None if found is None else self._said(account, found, name)
+
+    def _said(self, account: str, user: Registered, name: str) -> Registered:
+        display = user.display_name
+        shown = None if display is None else self._at_rest.shown(account, display)
+        return replace(user, name=name, display_name=shown)
 
     def _of(self, where: Filter) -> Filter:
         if where.user is None:

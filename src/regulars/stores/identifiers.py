@@ -1,25 +1,78 @@
 """The users of a time range as the identifier report wants them."""
 
+from collections import defaultdict
+from collections.abc import Sequence
 from typing import Final
 
 from regulars.identity.classify import classify
 from regulars.identity.forms import folded
 from regulars.reports.identifiers import Identifiers, SeenUser, identifiers
+from regulars.reports.newcomers import NewHour
 from regulars.stores.base import Filter, Reports, UserRow
+from regulars.stores.sightings import Newcomers, Noticed
 
 USERS_MAX: Final = 10_000
 """Those who cost most; classifying them takes a tenth of a second."""
+RARE_REQUESTS_MAX: Final = 3
+SESSIONS_ASKED_MAX: Final = 500
+"""Rare ids, the latest, whose sessions are looked up: ids that change stand beside each other."""
+HOURS_ASKED_MAX: Final = 200
+"""Hours with the most new ids whose traffic is looked up."""
+KEY_CHARS: Final = 16
+"""Of a key's hash: so many the command line finds it by."""
+HOUR_US: Final = 3_600_000_000
 
 
-def look_at_identifiers(reports: Reports, where: Filter) -> Identifiers:
+def look_at_identifiers(reports: Reports, noticed: Noticed, where: Filter) -> Identifiers:
     """Report on the ids of a time range. Blocking."""
-    return identifiers([_seen(row) for row in reports.users(where, limit=USERS_MAX)])
+    rows = reports.users(where, limit=USERS_MAX)
+    changing = _in_shared_sessions(reports, where, rows)
+    crowds = noticed.crowds(where.account, from_us=where.from_us, to_us=where.to_us)
+    return identifiers(
+        [_seen(row, in_shared_session=row.user in changing) for row in rows],
+        addresses=dict(crowds),
+        hours=_hours(reports, noticed, where),
+    )
 
 
-def _seen(row: UserRow) -> SeenUser:
+def _seen(row: UserRow, *, in_shared_session: bool) -> SeenUser:
     sums = row.sums
     figures = (sums.requests, sums.cost_nanousd, sums.prompt_tokens, sums.cached_tokens)
     if row.user is None:
         return SeenUser(None, "", (), "", *figures)
-    traits = classify(row.user)
-    return SeenUser(row.user, traits.form, tuple(traits.findings), folded(row.user), *figures)
+    traits, fold = classify(row.user), folded(row.user)
+    return SeenUser(
+        row.user, traits.form, tuple(traits.findings), fold, *figures, in_shared_session
+    )
+
+
+def _in_shared_sessions(reports: Reports, where: Filter, rows: Sequence[UserRow]) -> set[str]:
+    """Return the rare ids that came with a session which another one came with too."""
+    rare = [row for row in rows if row.user is not None]
+    rare = [row for row in rare if row.sums.requests <= RARE_REQUESTS_MAX]
+    rare = sorted(rare, key=lambda row: -row.last_seen_us)[:SESSIONS_ASKED_MAX]
+    users: dict[str, set[str]] = defaultdict(set)
+    for row in rare:
+        asked = Filter(where.account, user=row.user, from_us=where.from_us, to_us=where.to_us)
+        for one in reports.generations(asked, limit=RARE_REQUESTS_MAX, before=None)[0]:
+            if one.session is not None and row.user is not None:
+                users[one.session].add(row.user)
+    return {user for shared in users.values() if len(shared) > 1 for user in shared}
+
+
+def _hours(reports: Reports, noticed: Noticed, where: Filter) -> list[NewHour]:
+    came = noticed.newcomers(where.account, from_us=where.from_us, to_us=where.to_us)
+    asked = set(sorted(came, key=lambda one: -one.users)[:HOURS_ASKED_MAX])
+    return [_hour(reports, where, one, known=one in asked) for one in came]
+
+
+def _hour(reports: Reports, where: Filter, one: Newcomers, *, known: bool) -> NewHour:
+    key = one.key_hash[:KEY_CHARS]
+    new = (one.hour, key, one.users, one.continuing, one.examples)
+    if not known:
+        return NewHour(*new, one.users, 0, 0, 0)
+    from_us = one.hour * HOUR_US
+    sums = reports.totals(
+        Filter(where.account, key_hash=one.key_hash, from_us=from_us, to_us=from_us + HOUR_US)
+    )
+    return NewHour(*new, sums.requests, sums.cost_nanousd, sums.prompt_tokens, sums.cached_tokens)

@@ -5,17 +5,16 @@ this file elsewhere. Losing it makes new users of all. A line is a key in hex an
 made; the last is the one in use, those above it are of before a rotation.
 """
 
-import os
 import secrets
 from datetime import date
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from regulars.stores.base import StoreError
+from regulars.stores.key_file import make_once, put
 
 KEY_BYTES: Final = 32
 KEYS_MAX: Final = 10
-FILE_MODE: Final = 0o600
 
 
 class IdentityKey(NamedTuple):
@@ -31,10 +30,10 @@ def identity_keys(store: Path) -> tuple[IdentityKey, ...]:
     Raises:
         StoreError: the file cannot be made or read, or holds something else.
     """
-    path = _path(store)
+    path = identity_key_path(store)
     try:
         if not path.exists():
-            _make(path)
+            make_once(path, secrets.token_hex(KEY_BYTES) + "\n")
         keys = tuple(map(_read, path.read_text(encoding="ascii").splitlines()))
     except (OSError, ValueError) as exc:
         raise StoreError(
@@ -47,17 +46,12 @@ def identity_keys(store: Path) -> tuple[IdentityKey, ...]:
     return keys
 
 
-def identity_key(store: Path) -> bytes:
-    """Return the key in use. Raises StoreError."""
-    return identity_keys(store)[-1].key
-
-
 def rotate_identity_key(store: Path, today: date) -> None:
     """Put a new key into use; the others stay in the file. Raises StoreError."""
     keys = identity_keys(store)
     if len(keys) == KEYS_MAX:
         raise StoreError(
-            f"the identity key {str(_path(store))!r} holds {KEYS_MAX} keys, as many as it may; "
+            f"the identity key {str(identity_key_path(store))!r} holds {KEYS_MAX} keys, as many as it may; "
             "drop the earlier ones first (regulars identity retire)"
         )
     _write(store, (*keys, IdentityKey(secrets.token_bytes(KEY_BYTES), today)))
@@ -71,7 +65,8 @@ def retire_identity_keys(store: Path) -> int:
     return len(keys) - 1
 
 
-def _path(store: Path) -> Path:
+def identity_key_path(store: Path) -> Path:
+    """Name the file beside a store's own."""
     return store.with_name(f"{store.name}.identity-key")
 
 
@@ -81,34 +76,12 @@ def _read(line: str) -> IdentityKey:
 
 
 def _write(store: Path, keys: tuple[IdentityKey, ...]) -> None:
-    path = _path(store)
+    path = identity_key_path(store)
     try:
-        partial = _written(path, "".join(map(_line, keys)))
-        partial.replace(path)
+        put(path, "".join(map(_line, keys)))
     except OSError as exc:
         raise StoreError(f"the identity key {str(path)!r} cannot be written: {exc}") from exc
 
 
 def _line(key: IdentityKey) -> str:
     return f"{key.key.hex()}{'' if key.made is None else f' {key.made}'}\n"
-
-
-def _make(path: Path) -> None:
-    partial = _written(path, secrets.token_hex(KEY_BYTES) + "\n")
-    try:
-        # Whoever comes first decides: a link, unlike a rename, replaces nothing.
-        os.link(partial, path)
-    except FileExistsError:
-        return
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _written(path: Path, text: str) -> Path:
-    partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}.partial")
-    file = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
-    with os.fdopen(file, "w", encoding="ascii") as opened:
-        opened.write(text)
-        opened.flush()
-        os.fsync(opened.fileno())
-    return partial

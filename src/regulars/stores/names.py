@@ -37,7 +37,7 @@ def name_of(store: Knowing, at_rest: AtRest, account: str, user: str) -> str:
     if PSEUDONYM.fullmatch(user):
         return store.person(account, user)
     kept = at_rest.kept(account, user)
-    names = [kept, *(earlier(account, user) for earlier in at_rest.earlier), user]
+    names = [kept, *at_rest.earlier(account, user), user]
     people = [store.person(account, name) for name in names]
     return next((person for person in people if store.knows(account, person)), people[0])
 
@@ -46,7 +46,7 @@ def names_of(store: Knowing, at_rest: AtRest, account: str, user: str) -> tuple[
     """Return every name a user may stand under, aliases with them; `name_of` first."""
     person = name_of(store, at_rest, account, user)
     names = [person, at_rest.kept(account, user), user]
-    names += [earlier(account, user) for earlier in at_rest.earlier]
+    names += at_rest.earlier(account, user)
     names += [name for name, whose in store.aliases(account) if whose == person]
     return tuple(dict.fromkeys(names))
 

@@ -13,6 +13,8 @@ from regulars.routing.explain import Explanation
 from regulars.routing.overview import Overview
 from regulars.stores.base import Keys, Reports
 from regulars.stores.contents import Contents
+from regulars.stores.registry import Registry
+from regulars.stores.sightings import Noticed
 from regulars.stores.spendings import Spendings
 from regulars.web.worth import Compare
 
@@ -39,6 +41,8 @@ class WebDeps:
     explain: Callable[[str, str, str], Explanation]
     worth: Compare
     people: OnePerson
+    registry: Registry
+    noticed: Noticed
     export: Callable[[ExportQuery], Awaitable[Response]]
     keeps_content: bool = False
     """Whether keys may have prompts and completions kept."""

@@ -18,7 +18,8 @@ async def identifiers_page(site: Site, request: Request, viewer: Viewer) -> Resp
     """Show each finding: whom and how much it touches, what it costs in warmth, what to do."""
     view = parse(request.query_params)
     window = view.window(site.now_us)
-    where = view.where(site.deps.account, window)
+    deps = site.deps
+    where = view.where(deps.account, window)
     return site.flowing_page(
         "identifiers.html",
         request=request,
@@ -27,5 +28,5 @@ async def identifiers_page(site: Site, request: Request, viewer: Viewer) -> Resp
         view=view,
         window=window,
         dates_refused=dates_refused(request.query_params),
-        ask_report=Once(partial(look_at_identifiers, site.deps.reports, where)),
+        ask_report=Once(partial(look_at_identifiers, deps.reports, deps.noticed, where)),
     )

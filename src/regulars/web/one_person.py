@@ -4,6 +4,7 @@ import json
 import tempfile
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import IO, Final
 
@@ -36,7 +37,7 @@ async def erase_user(site: Site, request: Request, viewer: Viewer) -> Response:
     user = _user(fields.get("user", ""))
     if fields.get("sure") != "yes":
         return site.problem(400, _NOT_SURE, viewer=viewer)
-    receipt = await run_in_threadpool(site.deps.people.erase, user)
+    receipt = await run_in_threadpool(partial(site.deps.people.erase, user, by=viewer.key.hash))
     await _note(site, viewer, "user_erased", str(receipt["subject"]))
     return site.page(
         "erased.html",

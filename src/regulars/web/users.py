@@ -81,6 +81,8 @@ class Asked:
     older: str | None
     keys: list[UsedKey]
     key_names: dict[str, str]
+    called: str | None
+    """His display name."""
 
 
 async def users_page(site: Site, request: Request, viewer: Viewer) -> Response:
@@ -139,6 +141,7 @@ async def _user_page(site: Site, request: Request, viewer: Viewer, user: str) ->
         viewer=viewer,
         path=path,
         user=user,
+        called=asked.called,
         view=view,
         window=asked.answers.window,
         dates_refused=dates_refused(request.query_params),
@@ -178,6 +181,7 @@ def _ask(site: Site, view: View) -> Asked | None:
         older=older,
         keys=_keys(site, where),
         key_names={key.hash: key.name for key in deps.keys.list_keys()},
+        called=deps.registry.display_names(deps.account, [view.user]).get(view.user),
     )
 
 

@@ -1,6 +1,7 @@
 """What a request says of a key: read from JSON, judged, applied. Source: openrouter-api.md section 4.
 
-Ours beside OpenRouter's: `role` (`inference`, `management`) and `content_share`.
+Ours beside OpenRouter's: `role` (`inference`, `management`), `content_share`, and who names the
+key's end users (`user_policy` and what follows), which `identity.policy` judges.
 """
 
 import re
@@ -37,6 +38,13 @@ class KeyFields(msgspec.Struct, forbid_unknown_fields=True):
     external: Any = UNSET
     role: Role | UnsetType = UNSET
     content_share: float | UnsetType = UNSET
+    user_policy: str | UnsetType = UNSET
+    external_user: str | UnsetType | None = UNSET
+    user_prefix: str | UnsetType | None = UNSET
+    user_sources: list[str] | UnsetType = UNSET
+    personal_ids: str | UnsetType = UNSET
+    new_users_per_hour: int | UnsetType | None = UNSET
+    new_signing_secret: bool | UnsetType = UNSET
 
 
 _DECODER: Final = msgspec.json.Decoder(KeyFields)

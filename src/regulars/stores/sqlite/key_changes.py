@@ -71,7 +71,11 @@ def _differences(old: ApiKey | None, new: ApiKey | None) -> dict[str, tuple[Any,
     if old is None or new is None:
         return {}
     before, after = _fields(old), _fields(new)
-    return {
+    hidden = {}
+    if old.users.user != new.users.user:
+        # The record outlives people: it says that there was a user, not who.
+        hidden["external_user"] = (_hidden(old), _hidden(new))
+    return hidden | {
         name: (before.get(name), value)
         for name, value in after.items()
         if before.get(name) != value
@@ -82,4 +86,19 @@ def _fields(key: ApiKey) -> dict[str, Any]:
     """Return what may change of a key, without when it last did."""
     terms = asdict(key.terms)
     del terms["updated_at_ms"]
-    return {"name": key.name, "disabled": key.disabled, **terms}
+    policy = key.users
+    return {
+        "name": key.name,
+        "disabled": key.disabled,
+        **terms,
+        "user_policy": policy.rule,
+        "user_prefix": policy.prefix,
+        "user_sources": list(policy.sources),
+        "personal_ids": policy.personal,
+        "new_users_per_hour": policy.new_users_per_hour_max,
+        "signing_secret_name": policy.secret_name,
+    }
+
+
+def _hidden(key: ApiKey) -> str | None:
+    return None if key.users.user is None else "(not shown)"

@@ -50,7 +50,7 @@ class SqliteKeys:
             key.created_at_ms,
             int(key.disabled),
             _terms(key),
-            msgspec.json.encode(key.users).decode(),
+            _users(key),
         )
         with self._change() as connection:
             try:
@@ -80,8 +80,8 @@ class SqliteKeys:
                 return None
             new = change(old)
             connection.execute(
-                "UPDATE api_key SET name = ?, disabled = ?, terms = ? WHERE hash = ?",
-                (new.name, int(new.disabled), _terms(new), key_hash),
+                "UPDATE api_key SET name = ?, disabled = ?, terms = ?, users = ? WHERE hash = ?",
+                (new.name, int(new.disabled), _terms(new), _users(new), key_hash),
             )
             key_changes.record(connection, old, new, by=by)
         return new
@@ -151,6 +151,17 @@ class SqliteKeys:
             connection.execute("COMMIT")
 
 
+def disable_keys_of(connection: sqlite3.Connection, account: str, user: str, *, by: str) -> None:
+    """Disable, in the open transaction, keys that are one user's alone, and drop his name in them."""
+    query = f"SELECT {_COLUMNS} FROM api_key WHERE account = ? AND users ->> '$.user' = ?"
+    for old in map(_key, connection.execute(query, (account, user)).fetchall()):
+        new = replace(old, disabled=True, users=replace(old.users, user=None))
+        connection.execute(
+            "UPDATE api_key SET disabled = 1, users = ? WHERE hash = ?", (_users(new), new.hash)
+        )
+        key_changes.record(connection, old, new, by=by)
+
+
 def _find(connection: sqlite3.Connection, key_hash: str) -> ApiKey | None:
     query = f"SELECT {_COLUMNS} FROM api_key WHERE hash = ?"
     found = connection.execute(query, (key_hash,)).fetchone()
@@ -159,6 +170,10 @@ def _find(connection: sqlite3.Connection, key_hash: str) -> ApiKey | None:
 
 def _terms(key: ApiKey) -> str:
     return msgspec.json.encode(key.terms).decode()
+
+
+def _users(key: ApiKey) -> str:
+    return msgspec.json.encode(key.users).decode()
 
 
 def _key(values: tuple[Any, ...]) -> ApiKey:

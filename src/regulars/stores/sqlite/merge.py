@@ -21,11 +21,16 @@ _LISTED: Final = "UPDATE by_user SET user_id = ?2 WHERE user_id = ?1"
 _FORGET: Final = "DELETE FROM end_user WHERE id = ?1"
 _REGISTERED: Final = (
     (
-        "INSERT OR IGNORE INTO external_user (account, name, is_active, created_us, updated_us) "
-        "SELECT account, ?3, is_active, created_us, updated_us FROM external_user "
+        "INSERT OR IGNORE INTO external_user "
+        "(account, name, is_active, created_us, updated_us, display_name) "
+        "SELECT account, ?3, is_active, created_us, updated_us, display_name FROM external_user "
         "WHERE account = ?1 AND name = ?2 AND name <> ?3"
     ),
     "DELETE FROM external_user WHERE account = ?1 AND name = ?2 AND name <> ?3",
+)
+_KEYS: Final = (
+    "UPDATE api_key SET users = json_set(users, '$.user', ?3) "
+    "WHERE account = ?1 AND users ->> '$.user' = ?2"
 )
 _SAID: Final = "UPDATE content SET end_user = ?3 WHERE account = ?1 AND end_user = ?2"
 _ALIAS: Final = (
@@ -58,7 +63,7 @@ def rename(connection: sqlite3.Connection, account: str, name: str, into: str) -
     False where nobody has the name. The connection does not check foreign keys, for which all rows
     would be read. Times of rows and sums stay; as long as he has rows.
     """
-    for statement in (*_REGISTERED, _SAID):
+    for statement in (*_REGISTERED, _KEYS, _SAID):
         connection.execute(statement, (account, name, into))
     found = connection.execute("SELECT id FROM name WHERE text = ?", (account,)).fetchone()
     old = None if found is None else connection.execute(_FIND, (*found, name)).fetchone()

@@ -14,11 +14,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from regulars.stores.base import Erased, StoreError
+from regulars.stores.base import COMMAND_LINE, Erased, StoreError
 from regulars.stores.sqlite.connect import connect, store_errors
 from regulars.stores.sqlite.erased import erasure_secret, person_digest
+from regulars.stores.sqlite.keys import disable_keys_of
 from regulars.stores.sqlite.merge import alias, rename
-from regulars.stores.sqlite.stamp import changed
+from regulars.stores.sqlite.stamp import changed, stamp
 
 ROWS_A_STEP: Final = 1000
 SESSIONS_MAX: Final = 10_000
@@ -34,7 +35,8 @@ _FIND: Final = (
 )
 _NAMES: Final = (
     "SELECT name FROM end_user WHERE account_id = (SELECT id FROM name WHERE text = ?1) "
-    "UNION SELECT name FROM external_user WHERE account = ?1"
+    "UNION SELECT name FROM external_user WHERE account = ?1 "
+    "UNION SELECT users ->> '$.user' FROM api_key WHERE account = ?1 AND users ->> '$.user' NOTNULL"
 )
 _ALIASES: Final = "SELECT name, person FROM alias WHERE account = ? ORDER BY name"
 _PERSON: Final = "SELECT person FROM alias WHERE account = ? AND name = ?"
@@ -53,11 +55,6 @@ _SHOWN: Final = (
 _STRIP: Final = (
     "UPDATE generation SET details = json_remove(details, '$.session', '$.referer') "
     "WHERE row BETWEEN ? AND ? AND end_user_id = ?"
-)
-# A key that is this person's alone serves nobody any more.
-_KEYS: Final = (
-    "UPDATE api_key SET disabled = 1, users = json_remove(users, '$.user') "
-    "WHERE account = ? AND users ->> '$.user' = ?"
 )
 # Texts that only describe: what reports group by (models, keys …) stays.
 _MENTIONS: Final = (
@@ -94,14 +91,14 @@ class SqlitePeople:
                 self._asking.execute("PRAGMA query_only = ON")
             yield self._asking
 
-    def erase(self, account: str, user: str, *, now_us: int) -> Erased:
+    def erase(self, account: str, user: str, *, now_us: int, by: str = COMMAND_LINE) -> Erased:
         """See `stores.base.People`."""
         with store_errors(self._path):
             connection = connect(self._path)
             try:
                 # What is deleted is overwritten with zeros, in the pages that are written anyway.
                 connection.execute("PRAGMA secure_delete = ON")
-                digest, pending = _begin(connection, account, user, now_us)
+                digest, pending = _begin(connection, account, user, now_us, by)
                 parts = [_strip(connection, account, name) for name in pending]
             finally:
                 connection.close()
@@ -153,6 +150,11 @@ class SqlitePeople:
         """See `stores.base.People`."""
         with self._ask() as connection:
             return [name for (name,) in connection.execute(_NAMES, (account,))]
+
+    def names_stamp(self) -> object:
+        """See `stores.base.People`."""
+        with self._ask() as connection:
+            return stamp(connection)
 
     def compact(self) -> None:
         """See `stores.base.People`."""
@@ -238,7 +240,7 @@ def _count_beyond(window: bytes, text: bytes, seen: int) -> int:
 
 
 def _begin(
-    connection: sqlite3.Connection, account: str, user: str, now_us: int
+    connection: sqlite3.Connection, account: str, user: str, now_us: int, by: str
 ) -> tuple[bytes, tuple[str, ...]]:
     """Note the erasure and take the name away; return the numbers still to be worked on."""
     connection.execute("BEGIN IMMEDIATE")
@@ -253,7 +255,9 @@ def _begin(
     connection.execute(
         "UPDATE erasure SET until_us = ? WHERE digest = ? AND done = 0", (now_us, digest)
     )
-    for statement in (_KEYS, _UNREGISTER, _UNALIAS):
+    # A key that is this person's alone serves nobody any more.
+    disable_keys_of(connection, account, user, by=by)
+    for statement in (_UNREGISTER, _UNALIAS):
         connection.execute(statement, (account, user))
     if found is not None or not pending:
         (last,) = connection.execute("SELECT ifnull(max(number), 0) FROM erasure").fetchone()

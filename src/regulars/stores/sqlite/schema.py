@@ -254,6 +254,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     (_CONTENT, _CONTENT_BY_TIME, _CONTENT_BY_USER),
     (_KEY_USERS, _ERASURE),
     (_ALIAS, _EXTERNAL_USER),
+    ("ALTER TABLE external_user ADD COLUMN display_name TEXT",),
 )
 """Statements of migration 1, 2, …; append only: what has shipped never changes."""
 

@@ -1,5 +1,6 @@
 """Opening a store by its URL, and the one value that plays all its roles."""
 
+import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -7,6 +8,7 @@ from typing import Any, Final
 from regulars.model.caller import ApiKey
 from regulars.model.generation import Generation
 from regulars.reports.schema import ReportQuery, ReportResult
+from regulars.stores.backup_list import note_backup
 from regulars.stores.base import (
     COMMAND_LINE,
     ActivityRow,
@@ -108,7 +110,9 @@ class SqliteStore:
 
     def backup(self, target: Path) -> int:
         """Copy the store to a new file, whole and verified; return its size in bytes."""
-        return backup(self.path, target)
+        size = backup(self.path, target)
+        note_backup(self.path, target, size=size, now_s=time.time())
+        return size
 
     def find_key(self, key_hash: str) -> ApiKey | None:
         """See `stores.base.Keys`."""
@@ -180,9 +184,9 @@ class SqliteStore:
         """Say whether rows of this user have been kept."""
         return self._people.knows(account, user)
 
-    def erase(self, account: str, user: str, *, now_us: int) -> Erased:
+    def erase(self, account: str, user: str, *, now_us: int, by: str = COMMAND_LINE) -> Erased:
         """See `stores.base.People`."""
-        return self._people.erase(account, user, now_us=now_us)
+        return self._people.erase(account, user, now_us=now_us, by=by)
 
     def subject(self, account: str, user: str) -> str:
         """Return the digest that receipts and the record of changes name a user by."""
@@ -212,6 +216,10 @@ class SqliteStore:
         """See `stores.base.People`."""
         return self._people.names(account)
 
+    def names_stamp(self) -> object:
+        """See `stores.base.People`."""
+        return self._people.names_stamp()
+
     def compact(self) -> None:
         """See `stores.base.People`."""
         self._people.compact()
@@ -223,6 +231,10 @@ class SqliteStore:
     def register(self, account: str, user: Registered) -> None:
         """See `stores.registry.Registry`."""
         self._registry.register(account, user)
+
+    def display_names(self, account: str, names: Sequence[str]) -> dict[str, str]:
+        """See `stores.registry.Registry`."""
+        return self._registry.display_names(account, names)
 
     def find_registered(self, account: str, name: str) -> Registered | None:
         """See `stores.registry.Registry`."""
