@@ -3,17 +3,13 @@
 Rows keep the id that was sent; the ledger's writer gives them their person's name by itself.
 """
 
-import logging
-import threading
 from typing import Final
 
-from regulars.stores.base import People, StoreError
-
-log = logging.getLogger("regulars.ledger")
+from regulars.ledger.rounds import Rounds
+from regulars.stores.base import People
 
 LOOK_S: Final = 2.0
 """How often the store is asked whether a name changed: one small read."""
-STOP_S: Final = 5.0
 
 
 class Persons:
@@ -24,8 +20,8 @@ class Persons:
         self._account = account
         self._person: dict[tuple[str, str], str] = {}
         self._stamp: object = None
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="persons", daemon=True)
+        # Where it fails, what is known stays; only warmth depends on it.
+        self._rounds = Rounds(self.look, period_s=LOOK_S, failed="aliases_not_read")
 
     def person(self, account: str, name: str) -> str:
         """Return whose name it is: an alias' person, otherwise the name itself."""
@@ -42,20 +38,8 @@ class Persons:
 
     def start(self) -> None:
         """Begin to look."""
-        self._thread.start()
+        self._rounds.start()
 
     def stop(self) -> None:
         """End, within a bound."""
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join(STOP_S)
-
-    def _run(self) -> None:
-        while True:
-            try:
-                self.look()
-            except StoreError as exc:
-                # What is known stays; only warmth depends on it.
-                log.warning("aliases_not_read reason=%r", str(exc))
-            if self._stopping.wait(LOOK_S):
-                return
+        self._rounds.stop()

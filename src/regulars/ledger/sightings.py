@@ -1,7 +1,5 @@
 """What this worker notices of ids, beside the request path: put into the store once a minute."""
 
-import logging
-import threading
 import time
 from collections.abc import Callable
 from typing import Final
@@ -11,12 +9,10 @@ from msgspec import Struct
 
 from regulars.identity.continued import Conversations
 from regulars.identity.crowds import bucket_of
+from regulars.ledger.rounds import Rounds
 from regulars.model.caller import ApiKey
 from regulars.reports.identifiers import masked
-from regulars.stores.base import StoreError
 from regulars.stores.sightings import Newcomers, Sightings
-
-log = logging.getLogger("regulars.ledger")
 
 PUT_S: Final = 60.0
 PEOPLE_MAX: Final = 50_000
@@ -29,7 +25,6 @@ KEYS_MAX: Final = 10_000
 EXAMPLES_MAX: Final = 5
 DAY_S: Final = 86_400
 HOUR_S: Final = 3600
-STOP_S: Final = 5.0
 
 
 class _Came(Struct):
@@ -62,8 +57,10 @@ class SightingsKeeper:
         self._written: dict[tuple[str, str], int] = {}
         self._came: dict[tuple[str, str, int], _Came] = {}
         self._conversations = Conversations()
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="sightings", daemon=True)
+        # Soft state: what could not be written now is lost, or comes with the next put.
+        self._rounds = Rounds(
+            self.put, period_s=PUT_S, failed="sightings_not_kept", finally_too=True
+        )
 
     def saw(self, account: str, user: str, address: str) -> None:
         """Notice that an id was used from an address. On the request path: under 1 us."""
@@ -96,13 +93,11 @@ class SightingsKeeper:
 
     def start(self) -> None:
         """Begin to write."""
-        self._thread.start()
+        self._rounds.start()
 
     def stop(self) -> None:
         """Write what is left, within a bound."""
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join(STOP_S)
+        self._rounds.stop()
 
     def put(self) -> None:
         """Put what was noticed into the store. Blocking. Raises StoreError."""
@@ -145,17 +140,3 @@ class SightingsKeeper:
             self._masks = {}
         mask = self._masks[address] = bucket_of(self._salt, address)
         return mask
-
-    def _run(self) -> None:
-        while True:
-            try:
-                self.put()
-            except StoreError as exc:
-                # Soft state: what could not be written now is lost, or comes with the next put.
-                log.warning("sightings_not_kept reason=%r", str(exc))
-            if self._stopping.wait(PUT_S):
-                break
-        try:
-            self.put()
-        except StoreError as exc:
-            log.warning("sightings_not_kept reason=%r", str(exc))
