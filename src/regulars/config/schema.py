@@ -4,127 +4,30 @@ Only shape and single values are judged here; what needs the rest of the file or
 environment (a provider's name, a variable) is judged in `references.py`.
 """
 
-import re
-from datetime import UTC, datetime
-from decimal import Decimal
-from ipaddress import ip_network
-from typing import Annotated, Any, Final, Literal, Self
-from zoneinfo import ZoneInfo
+from typing import Annotated, Any, Literal, Self
 
-from cronsim import CronSim, CronSimError
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from regulars.config.values import (
+    ContextLength,
+    Cron,
+    Dialect,
+    Headers,
+    HttpUrl,
+    ModelId,
+    Network,
+    Seconds,
+    ServiceTier,
+    Slug,
+    StoreUrl,
+    Tag,
+    TimeZone,
+    Usd,
+    Variable,
+    refuse,
+)
 from regulars.model.catalog import CacheKeyRule, EndUserField, Quantization
 from regulars.model.tokens import TOKENS_MAX
-
-DIALECTS: Final = ("openai",)
-STORE_SCHEMES: Final = ("sqlite",)
-
-_SLUG: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-_MODEL_ID: Final = re.compile(r"[!-~]{1,200}")
-_TAG: Final = re.compile(r"[a-z0-9][a-z0-9._/-]{0,199}")
-_VARIABLE: Final = re.compile(r"[A-Z_][A-Z0-9_]{0,127}")
-_HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
-_HEADER_VALUE: Final = re.compile(r"[ -~\t]{0,4000}")
-_HTTP_URL: Final = re.compile(r"https?://[^\s/?#]+[^\s?#]*")
-
-
-def _refuse(message: str, fix: str) -> PydanticCustomError:
-    return PydanticCustomError("regulars", "{message}", {"message": message, "fix": fix})
-
-
-def _slug(value: str) -> str:
-    if not _SLUG.fullmatch(value):
-        raise _refuse(
-            "not a provider name", "use small letters, digits, `.`, `_` and `-`, at most 64"
-        )
-    return value
-
-
-def _model_id(value: str) -> str:
-    if not _MODEL_ID.fullmatch(value):
-        raise _refuse("not a model id", "use 1 to 200 visible ASCII characters, like `author/name`")
-    return value
-
-
-def _dialect(value: str) -> str:
-    if value not in DIALECTS:
-        raise _refuse("unknown dialect", f"known today: {', '.join(DIALECTS)}")
-    return value
-
-
-def _tag(value: str) -> str:
-    if not _TAG.fullmatch(value):
-        raise _refuse("not a tag", "use small letters, digits, `.`, `_`, `-` and `/`")
-    return value
-
-
-def _service(value: str) -> str:
-    if not _SLUG.fullmatch(value):
-        raise _refuse("not a service tier", "write it as answers do, like `flex` or `priority`")
-    return value
-
-
-def _http_url(value: str) -> str:
-    if not _HTTP_URL.fullmatch(value):
-        raise _refuse("not an http or https address", 'write it like "https://api.example.com/v1"')
-    return value.rstrip("/")
-
-
-def _variable(value: str) -> str:
-    if not _VARIABLE.fullmatch(value):
-        raise _refuse(
-            "not the name of an environment variable",
-            'put the key into a variable and name that here, like "ALPHA_API_KEY"',
-        )
-    return value
-
-
-def _network(value: str) -> str:
-    try:
-        return str(ip_network(value))
-    except ValueError as exc:
-        raise ValueError(f"{value[:50]!r} is no network like 10.0.0.0/8") from exc
-
-
-def _store_url(value: str) -> str:
-    scheme, separator, rest = value.partition(":///")
-    if scheme not in STORE_SCHEMES or not separator or not rest:
-        raise _refuse("not a store this version knows", 'write it like "sqlite:///regulars.db"')
-    return value
-
-
-def _cron(value: str) -> str:
-    try:
-        CronSim(value, datetime.now(UTC))
-    except CronSimError:
-        raise _refuse(
-            "not a cron expression", 'five fields, like "0 6 * * 1" for Mondays at six'
-        ) from None
-    return value
-
-
-def _time_zone(value: str) -> str:
-    try:
-        ZoneInfo(value)
-    except (KeyError, ValueError, OSError):
-        raise _refuse("not a time zone known here", 'write it like "Europe/Berlin"') from None
-    return value
-
-
-def _headers(value: dict[str, str]) -> dict[str, str]:
-    for name, text in value.items():
-        if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(text):
-            raise _refuse(f"header {name!r} cannot be sent", "use visible ASCII and no line breaks")
-    return value
-
-
-Slug = Annotated[str, AfterValidator(_slug)]
-ModelId = Annotated[str, AfterValidator(_model_id)]
-Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
-Usd = Annotated[Decimal, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
-ContextLength = Annotated[int, Field(ge=1, le=100_000_000)]
 
 
 class Table(BaseModel):
@@ -258,7 +161,7 @@ class IdentityTable(Table):
     count_addresses: bool = Field(
         True, description="Notice ids used from hundreds of addresses; no address is kept."
     )
-    trusted_proxies: tuple[Annotated[str, AfterValidator(_network)], ...] = Field(
+    trusted_proxies: tuple[Network, ...] = Field(
         ("127.0.0.1/32", "::1/128"),
         max_length=100,
         description="Proxies whose X-Forwarded-For tells addresses, as networks like 10.0.0.0/8.",
@@ -268,7 +171,7 @@ class IdentityTable(Table):
 class StoreTable(Table):
     """Where the ledger and the keys are kept."""
 
-    url: Annotated[str, AfterValidator(_store_url)] | None = Field(
+    url: StoreUrl | None = Field(
         None,
         description="`sqlite:///path`, relative to this file; absent: regulars.db in REGULARS_HOME.",
     )
@@ -302,18 +205,14 @@ class ProviderTable(SharedTable):
     """Who runs models, and how to reach them."""
 
     name: str | None = Field(None, min_length=1, max_length=100, description="As people read it.")
-    dialect: Annotated[str, AfterValidator(_dialect)] = Field(
-        "openai", description="The API it speaks."
-    )
-    base_url: Annotated[str, AfterValidator(_http_url)] = Field(
+    dialect: Dialect = Field("openai", description="The API it speaks.")
+    base_url: HttpUrl = Field(
         description="Up to and with `/v1`: `/chat/completions` is put behind it."
     )
-    key_env: Annotated[str, AfterValidator(_variable)] | None = Field(
+    key_env: Variable | None = Field(
         None, description="The environment variable that holds the key; absent: no key is sent."
     )
-    headers: Annotated[dict[str, str], AfterValidator(_headers)] = Field(
-        default_factory=dict[str, str], description="Sent with every request."
-    )
+    headers: Headers = Field(default_factory=dict[str, str], description="Sent with every request.")
     cache_ttl_s: Seconds | None = Field(
         None, description="How long a prompt stays in its cache; absent: learned."
     )
@@ -349,7 +248,7 @@ class LengthsTable(PriceTable):
 class OfferTable(LengthsTable):
     """A price, and what the provider's other service tiers cost."""
 
-    services: dict[Annotated[str, AfterValidator(_service)], LengthsTable] = Field(
+    services: dict[ServiceTier, LengthsTable] = Field(
         default_factory=dict[str, LengthsTable],
         max_length=16,
         description="By tier as answers name it: `flex`, `priority`, `batch`.",
@@ -375,7 +274,7 @@ class EndpointTable(SharedTable):
     tokens_per_minute: float | None = Field(
         None, gt=0, le=1e12, allow_inf_nan=False, description="What it can take; absent: unknown."
     )
-    tag: Annotated[str, AfterValidator(_tag)] | None = Field(
+    tag: Tag | None = Field(
         None, description="The slug that means this endpoint alone, like `alpha/turbo`."
     )
     tier: bool = Field(
@@ -412,10 +311,8 @@ class ReportTable(Table):
     """One scheduled report: when, what, and where to."""
 
     name: Slug = Field(description="Names its files and deliveries.")
-    cron: Annotated[str, AfterValidator(_cron)] = Field(
-        description="When it is due: minute, hour, day, month, weekday."
-    )
-    time_zone: Annotated[str, AfterValidator(_time_zone)] = Field(
+    cron: Cron = Field(description="When it is due: minute, hour, day, month, weekday.")
+    time_zone: TimeZone = Field(
         "UTC", description="Of the schedule, of days and of times in the file."
     )
     period: Literal["hour", "day", "week", "month"] = Field(
@@ -434,10 +331,8 @@ class ReportTable(Table):
     folder: str | None = Field(
         None, min_length=1, description="Where its files go, relative to this file."
     )
-    webhook: Annotated[str, AfterValidator(_http_url)] | None = Field(
-        None, description="The address its files are sent to."
-    )
-    secret_env: Annotated[str, AfterValidator(_variable)] | None = Field(
+    webhook: HttpUrl | None = Field(None, description="The address its files are sent to.")
+    secret_env: Variable | None = Field(
         None, description="The environment variable that holds the webhook's signing secret."
     )
     attempts_max: int = Field(5, ge=1, le=20, description="How often the webhook is tried.")
@@ -446,9 +341,9 @@ class ReportTable(Table):
     @model_validator(mode="after")
     def _goes_somewhere(self) -> Self:
         if (self.folder is None) == (self.webhook is None):
-            raise _refuse("goes nowhere, or to two places", "give it a folder or a webhook")
+            raise refuse("goes nowhere, or to two places", "give it a folder or a webhook")
         if (self.webhook is None) != (self.secret_env is None):
-            raise _refuse(
+            raise refuse(
                 "a webhook and its secret_env belong together",
                 "name the variable that holds the secret; leave both away for a folder",
             )
