@@ -2,19 +2,17 @@
 
 import re
 from collections.abc import Generator
-from http.client import HTTPConnection
 from pathlib import Path
 from time import time
-from urllib.parse import urlencode, urlsplit
 
 import pytest
 
+from fakes.pages_caller import ask_signed_in
 from fakes.pages_site import PagesSite, running_pages
 from fakes.sample_ledger import INFERENCE_SECRET, MANAGEMENT_SECRET, sample_keys, sample_rows
 from regulars.model.caller import ApiKey, LimitReset, Role, key_hash
 from regulars.stores.base import Filter
 from regulars.stores.contents import Content
-from regulars.web.tokens import SESSION, form_token, sign
 
 MANAGER, APP = sample_keys()
 HOSTILE = '<script>alert(1)</script>"\u202e'
@@ -29,17 +27,9 @@ def site(tmp_path: Path) -> Generator[PagesSite]:
 def ask(
     site: PagesSite, path: str, form: dict[str, str] | None = None, *, signed: bool = True
 ) -> tuple[int, str]:
-    """Ask as somebody who is signed in; `signed` puts his form token in."""
-    session = sign(site.deps.secret, SESSION, MANAGER.hash, int(time()) + 60)
-    connection = HTTPConnection(urlsplit(site.url).netloc, timeout=10)
-    method, body = ("GET", None) if form is None else ("POST", urlencode(form))
-    if form is not None and signed:
-        body = urlencode({**form, "form": form_token(site.deps.secret, session)})
-    connection.request(method, path, body, {"Cookie": f"regulars_session={session}"})
-    response = connection.getresponse()
-    page = response.read().decode()
-    connection.close()
-    return response.status, page
+    """Ask as the manager; `signed` puts the session's form token in."""
+    status, content = ask_signed_in(site, MANAGER, path, form, signed=signed)
+    return status, content.decode()
 
 
 def key_named(site: PagesSite, name: str) -> ApiKey:

@@ -7,20 +7,18 @@ import zipfile
 from collections.abc import Generator
 from dataclasses import replace as with_terms
 from html import unescape
-from http.client import HTTPConnection
 from pathlib import Path
 from time import time
-from urllib.parse import urlencode, urlsplit
 
 import pytest
 from msgspec.structs import replace
 
+from fakes.pages_caller import ask_signed_in
 from fakes.pages_site import PagesSite, running_pages
 from fakes.sample_ledger import sample_keys, sample_rows
 from regulars.ledger.erase import verify_receipt
 from regulars.model.caller import KeyTerms, LimitReset
 from regulars.stores.base import Filter
-from regulars.web.tokens import SESSION, form_token, sign
 
 MANAGER, APP = sample_keys()
 USER = "ada.lovelace"
@@ -41,16 +39,9 @@ def site(tmp_path: Path) -> Generator[PagesSite]:
 def ask(
     site: PagesSite, path: str, form: dict[str, str] | None = None, *, signed: bool = True
 ) -> tuple[int, bytes]:
-    session = sign(site.deps.secret, SESSION, MANAGER.hash, int(time()) + 60)
-    connection = HTTPConnection(urlsplit(site.url).netloc, timeout=10)
-    method, body = ("GET", None) if form is None else ("POST", urlencode(form))
-    if form is not None and signed:
-        body = urlencode({**form, "form": form_token(site.deps.secret, session)})
-    connection.request(method, path, body, {"Cookie": f"regulars_session={session}"})
-    response = connection.getresponse()
-    content = response.read()
-    connection.close()
-    return response.status, content
+    """Ask as the manager; `signed` puts the session's form token in."""
+    status, content = ask_signed_in(site, MANAGER, path, form, signed=signed)
+    return status, content
 
 
 def rows_of(site: PagesSite, user: str) -> int:
