@@ -117,6 +117,20 @@ def test_many_pipelined_requests_are_answered_in_order(gateway: RunningGateway) 
     assert [rows[answer.headers["x-generation-id"]] for answer in answers if answer] == users
 
 
+def test_large_bodies_that_are_pipelined_stay_apart(gateway: RunningGateway) -> None:
+    users = [f"large-{number}" for number in range(4)]
+    said = [{"role": "user", "content": "x" * 300_001}]
+    requests = [chat_request(gateway, user=user, messages=said) for user in users]
+
+    with RawClient(gateway.port) as client:
+        client.send(b"".join(requests))
+        answers = [client.read_answer() for _ in users]
+
+    assert [answer.status for answer in answers if answer] == [200] * 4
+    rows = {row.id: row.end_user for row in gateway.rows()}
+    assert [rows[answer.headers["x-generation-id"]] for answer in answers if answer] == users
+
+
 def test_a_flood_of_pipelined_requests_is_cut_off(gateway: RunningGateway) -> None:
     flood = request_of("GET", "/healthz") * (PIPELINED_MAX * 3)
 

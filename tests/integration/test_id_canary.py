@@ -21,7 +21,7 @@ from regulars.config.settings import ContentSettings, IdentitySettings
 
 CANARY = "canary-häuser-4711"
 FORMS = (CANARY.encode(), json.dumps(CANARY).encode()[1:-1], quote(CANARY).encode())
-WAIT_S = 20.0
+WAIT_S = 60.0
 AtRest = Literal["plain", "pseudonym", "encrypted"]
 MODES: tuple[AtRest, ...] = ("plain", "pseudonym", "encrypted")
 

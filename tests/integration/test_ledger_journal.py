@@ -2,8 +2,10 @@
 
 import asyncio
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 
@@ -207,3 +209,41 @@ def test_an_orderly_stop_leaves_no_journal(tmp_path: Path) -> None:
     assert journals() == []
     assert store.totals(ALL).requests == 1
     store.close()
+
+
+def test_requests_are_noted_while_another_process_holds_the_store(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path}/ledger.db")
+    noted: list[set[str]] = []
+
+    def ids_in_journals() -> set[str]:
+        texts = [path.read_bytes() for path in tmp_path.glob("*.journal.*")]
+        return {
+            accepted.id for accepted, _ in later if any(accepted.id.encode() in t for t in texts)
+        }
+
+    later = [started(number) for number in range(1, 40)]
+
+    async def session() -> None:
+        writer = LedgerWriter(store, LedgerSettings())
+        writer.start()
+        with closing(sqlite3.connect(tmp_path / "ledger.db")) as other:
+            other.execute("BEGIN IMMEDIATE")
+            kept = asyncio.ensure_future(writer.settle(generation(99)))
+            await asyncio.sleep(0.05)  # the writer's thread waits for the lock by now
+            for one in later:
+                writer.started(*one)
+                await asyncio.sleep(0.001)
+            for _ in range(100):  # far less than the thread waits
+                await asyncio.sleep(0.01)
+                if len(ids_in_journals()) == len(later):
+                    break
+            noted.append(ids_in_journals())
+            assert not kept.done()
+            other.rollback()
+        await kept
+        writer.stop()
+
+    asyncio.run(session())
+    store.close()
+
+    assert noted == [{accepted.id for accepted, _ in later}]

@@ -28,13 +28,11 @@ async def take_body(
         ClientGoneError: the client left before it was whole.
     """
     _check_head(headers, limit_bytes)
-    if cycle.more_body:
-        await connection.collect_body(cycle)
+    body = await connection.collect_body(cycle) if cycle.more_body else bytes(cycle.body)
     if cycle.disconnected:
         raise ClientGoneError
-    if len(cycle.body) > limit_bytes:
+    if len(body) > limit_bytes:
         raise _too_large(limit_bytes)
-    body = bytes(cycle.body)
     cycle.body = bytearray()
     connection.flow.resume_reading()
     return _some(body)

@@ -61,7 +61,8 @@ class EdgeProtocol(HttpToolsProtocol):
         self._in_head = True
         self._in_body = False
         self._refused = False
-        self._collects = False
+        self._pieces: list[bytes] | None = None
+        """Of a body that is collected: joined once, where it would be copied as it grows."""
         self._arrival: asyncio.TimerHandle | None = None
         self._stall: asyncio.TimerHandle | None = None
         self._idle_since: float | None = None
@@ -149,36 +150,38 @@ class EdgeProtocol(HttpToolsProtocol):
         self._body_bytes += len(body)
         if self._refused:
             return
-        if not self._collects:
+        if self._pieces is None:
             super().on_body(body)
             return
-        self.cycle.body += body
+        self._pieces.append(body)
         if self._body_bytes > self.settings.body_limit_bytes:
             self.cycle.message_event.set()
 
-    async def collect_body(self, cycle: RequestResponseCycle) -> None:
-        """Wait until all of a request's body lies in `cycle.body`, it is too large, or he is gone.
+    async def collect_body(self, cycle: RequestResponseCycle) -> bytes:
+        """Wait until all of a request's body is here, it is too large, or he is gone; return it.
 
         For whoever wants it whole: uvicorn wakes its reader and copies at every 64 KiB.
         """
         if cycle.waiting_for_100_continue and not self.transport.is_closing():
             cycle.waiting_for_100_continue = False
             self.transport.write(_CONTINUE)
-        self._collects = True
+        pieces = self._pieces = [bytes(cycle.body)]
         try:
             self.flow.resume_reading()
             while (
                 cycle.more_body
                 and not cycle.disconnected
-                and len(cycle.body) <= self.settings.body_limit_bytes
+                and self._body_bytes <= self.settings.body_limit_bytes
             ):
                 cycle.message_event.clear()
                 await cycle.message_event.wait()
         finally:
-            self._collects = False
+            self._pieces = None
+        return b"".join(pieces)
 
     @override
     def on_message_complete(self) -> None:
+        self._pieces = None  # what comes next is another request's
         self._in_body = False
         self._in_head = True
         self._expect(None)

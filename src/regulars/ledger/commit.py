@@ -77,6 +77,7 @@ class Committer:
         self._starting = starting
         self._journal = Journal(spool, open_) if spool is not None and is_supported() else None
         self._in_hand: list[Entry] = []
+        self._noting = threading.Lock()
         self._told = 0  # of those in hand, from the left
         # A queue in C as a door bell: threading.Event costs ten times as much a ring.
         self._bell: SimpleQueue[None] = SimpleQueue()
@@ -115,7 +116,8 @@ class Committer:
                 logger.error("ledger_writer_stuck wait_s=%s", wait_s)
         kept = self._spool_unwritten()
         if self._journal is not None and not stuck:
-            self._journal.close(keep=not kept)
+            with self._noting:
+                self._journal.close(keep=not kept)
 
     def _run(self) -> None:
         try:
@@ -130,7 +132,7 @@ class Committer:
 
     def _step(self) -> None:
         if self._starting:
-            self._note_started()
+            self.note_started()
         if self._has_spooled:
             self._store_spooled()
         elif self._queue:
@@ -176,7 +178,7 @@ class Committer:
                 self._note_failure(exc)
                 if last_try:
                     raise StoppingError from exc
-                self._note_started()
+                self.note_started()
                 if not (self._is_full() and self._spool_waiting()):
                     self._stopping.wait(self._settings.retry_s)
             except Exception as exc:
@@ -270,14 +272,18 @@ class Committer:
 
     # --- the journal of requests that started
 
-    def _note_started(self) -> None:
-        started = [self._starting.popleft() for _ in range(len(self._starting))]
-        if self._journal is None:
-            return
-        try:
-            self._journal.add(started)
-        except OSError as exc:
-            logger.warning("ledger_journal_failed requests=%d reason=%r", len(started), str(exc))
+    def note_started(self) -> None:
+        """Write down who started: by the thread, or by another while that waits for the store."""
+        with self._noting:
+            started = [self._starting.popleft() for _ in range(len(self._starting))]
+            if self._journal is None:
+                return
+            try:
+                self._journal.add(started)
+            except OSError as exc:
+                logger.warning(
+                    "ledger_journal_failed requests=%d reason=%r", len(started), str(exc)
+                )
 
     def _recover_orphans(self) -> None:
         """Write rows for the requests of processes that died: the ledger ignores those it has."""

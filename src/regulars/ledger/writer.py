@@ -72,6 +72,8 @@ class LedgerWriter:
         self._starting: deque[Started] = deque()
         self._open: dict[str, Started] = {}
         self._note_due = False
+        self._noting: asyncio.Future[None] | None = None
+        """By another thread than ours, which was not free."""
         self._committer = Committer(
             ledger,
             settings,
@@ -143,7 +145,7 @@ class LedgerWriter:
         self._starting.append(started)
         if not self._note_due:
             self._note_due = True
-            self._running().call_later(NOTE_EVERY_S, self._note)
+            self._running().call_later(NOTE_EVERY_S, self._note, None)
 
     def submit(self, row: Generation) -> asyncio.Future[bool]:
         """Queue a row; the future gives True when it is durable, False if it can never be.
@@ -228,9 +230,23 @@ class LedgerWriter:
         self._wake_due = False
         self._committer.wake()
 
-    def _note(self) -> None:
-        self._note_due = False
-        self._committer.wake()
+    def _note(self, asked: Started | None) -> None:
+        """Have the thread note who started; where it has not by the next time, another does.
+
+        Ours may wait for the store's lock or a slow disk, for seconds. `asked` was the first
+        in the row when the thread was last woken.
+        """
+        try:
+            first = self._starting[0]
+        except IndexError:  # the thread has noted all
+            self._note_due = False
+            return
+        loop = self._running()
+        if first is not asked:
+            self._committer.wake()
+        elif self._noting is None or self._noting.done():
+            self._noting = loop.run_in_executor(None, self._committer.note_started)
+        loop.call_later(NOTE_EVERY_S, self._note, first)
 
     def _tell(self, entries: Sequence[Entry], error: Exception | None) -> None:
         """Called by the thread: pass the news to the loop in one call for all rows."""

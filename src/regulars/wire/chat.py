@@ -19,8 +19,8 @@ FIELDS_MAX: Final = 512
 
 FALLBACKS_MAX: Final = 20
 
-OPENER_BYTES_MAX: Final = 65_536
-"""How much of `messages` is looked at to tell one conversation from another."""
+OPENER_BYTES_MAX: Final = 32_768
+"""How much of `messages` is looked at to tell one conversation from another: 20 pages of text."""
 
 _T = TypeVar("_T")
 
