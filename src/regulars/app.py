@@ -277,6 +277,7 @@ def _build(settings: Settings) -> App:
         people=OnePerson(store, names, reports, ACCOUNT),
         registry=reports,
         noticed=noticed_of(names, store),
+        policies=key_policies(names, store),
         export=downloads.send,
         keeps_content=_content_settings(settings).enabled,
         recording=recording,
