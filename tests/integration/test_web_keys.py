@@ -147,6 +147,17 @@ def test_who_names_a_keys_users_is_changed_and_on_record(site: PagesSite) -> Non
     assert "user_policy" in ask(site, path)[1]
 
 
+def test_what_the_command_line_did_to_a_user_is_on_the_page(site: PagesSite) -> None:
+    site.store.note_use(None, "user_erased", {"subject": (None, "4711" * 8)})
+
+    status, page = ask(site, "/keys")
+
+    assert status == 200
+    assert "user erased" in page
+    assert "command line" in page
+    assert "4711" * 8 in page
+
+
 def test_a_signing_secret_is_shown_once_and_given_anew_when_asked(site: PagesSite) -> None:
     path = f"/keys/{APP.hash}"
     form = {"name": "web app", "user_policy": "signed"}
