@@ -189,11 +189,14 @@ def _build(settings: Settings) -> App:
     writer = keeper if recording else NoLedger(keeper)
     planner = _planner(settings)
     others = _others(settings, planner, store) if settings.server.workers > 1 else None
+    persons = Persons(store, ACCOUNT)
     relay = Relay(
         settings,
         upstream=upstream,
         routes=endpoint_routes(
-            settings.catalog, upstream, pseudonyms(store.secret(SECRET_OF_PSEUDONYMS))
+            settings.catalog,
+            upstream,
+            pseudonyms(store.secret(SECRET_OF_PSEUDONYMS), persons.person),
         ),
         planner=planner,
         writer=writer,
@@ -204,7 +207,6 @@ def _build(settings: Settings) -> App:
     auth = Authenticator(store, time.monotonic)
     names = names_at_rest(settings, store)
     reports, renames = ReportsById(store, names), Renames(store)
-    persons = Persons(store, ACCOUNT)
     sightings = SightingsKeeper(
         SqliteSightings(sightings_path(store.path)), erased=store.names_stamp
     )
@@ -275,6 +277,7 @@ def _build(settings: Settings) -> App:
         people=OnePerson(store, names, reports, ACCOUNT),
         registry=reports,
         noticed=noticed_of(names, store),
+        policies=key_policies(names, store),
         export=downloads.send,
         keeps_content=_content_settings(settings).enabled,
         recording=recording,

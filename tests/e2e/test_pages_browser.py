@@ -224,6 +224,39 @@ def test_person_makes_limits_and_revokes_a_key(browser: Browser, tmp_path: Path)
     assert found + troubles == []
 
 
+def test_person_says_who_names_a_keys_users(browser: Browser, tmp_path: Path) -> None:
+    with running_pages(tmp_path, ROWS[-40:]) as fresh:
+        page, troubles = open_page(browser, signed_in=False)
+        page.goto(f"{fresh.url}/keys")
+        page.get_by_label("Management key").fill(MANAGEMENT_SECRET)
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/keys")
+        found = look(page, page.url, rules_at=WIDTHS)
+        page.get_by_label("Name").fill("Mobile app")
+        expect(page.get_by_label("Ids begin with")).to_be_hidden()
+        page.get_by_label("On behalf of").select_option("signed")
+        page.get_by_label("New users an hour").fill("1000")
+        page.get_by_role("button", name="Make the key").click()
+        expect(page.locator("pre")).to_have_count(2)
+
+        page.get_by_role("link", name="Mobile app").click()
+        found += look(page, page.url, rules_at=WIDTHS)
+        page.get_by_label("On behalf of").select_option("prefix")
+        page.get_by_label("Ids begin with").fill(HOSTILE_IDS[0])
+        page.get_by_label("Ids like personal data").select_option("refuse")
+        page.get_by_role("button", name="Save").click()
+        expect(page.get_by_label("Ids begin with")).to_have_value(HOSTILE_IDS[0])
+        found += look(page, page.url, rules_at=WIDTHS)
+        page.get_by_label("On behalf of").select_option("client")
+        page.get_by_role("button", name="Save").click()
+        expect(page.get_by_label("Ids begin with")).to_be_hidden()
+        expect(page.locator('.scroll[aria-label="Changes, the newest first"]')).to_contain_text(
+            "user_policy"
+        )
+        page.context.close()
+    assert found + troubles == []
+
+
 def test_theme_is_kept(browser: Browser, site: PagesSite) -> None:
     page, troubles = open_page(browser, color_scheme="light")
     background = "getComputedStyle(document.documentElement).backgroundColor"

@@ -22,6 +22,7 @@ from regulars.http.turns import Turns
 from regulars.http.wanted import WantedReader
 from regulars.identity.at_rest import PLAIN
 from regulars.identity.end_user import EndUsers
+from regulars.identity.key_policies import KeyPolicies
 from regulars.identity.new_users import NewUsers
 from regulars.identity.personal_ids import PersonalIds
 from regulars.ledger.one_person import OnePerson
@@ -31,6 +32,7 @@ from regulars.routing.health import Failure, Health
 from regulars.routing.overview import overview
 from regulars.routing.plan import Planner
 from regulars.routing.warmhrw import Router
+from regulars.stores.signing_key import signing_secrets
 from regulars.stores.sqlite import SqliteStore, open_store
 from regulars.stores.sqlite.sightings import SqliteSightings, sightings_path
 from regulars.web.pages import WebDeps, page_routes
@@ -75,6 +77,7 @@ def make_deps(store: SqliteStore) -> WebDeps:
         explain=explainer(planner, wanted, "default"),
         registry=store,
         noticed=SqliteSightings(sightings_path(store.path)),
+        policies=KeyPolicies(signing=signing_secrets(store.path)),
         export=Downloads(store, Turns()).send,
         worth=partial(compare, store),
         people=OnePerson(store, PLAIN, store, "default"),

@@ -72,9 +72,9 @@ def _open(browser: Browser, url: str, key: str, scheme: str, width: int) -> Page
     return page
 
 
-def _paths(browser: Browser, url: str, key: str, period: str) -> dict[str, str]:
+def _paths(browser: Browser, url: str, secret: str, period: str) -> dict[str, str]:
     """Find a user, a session and a generation to show, by following the pages' own links."""
-    page = _open(browser, url, key, "light", WIDTHS[1])
+    page = _open(browser, url, secret, "light", WIDTHS[1])
     page.goto(f"{url}/users?period={period}")
     user = _first(page, "tbody th a")
     page.goto(f"{url}{user}?period={period}")
@@ -82,6 +82,8 @@ def _paths(browser: Browser, url: str, key: str, period: str) -> dict[str, str]:
     session = _first(page, "a[href^='/sessions/']")
     page.goto(f"{url}/models?period={period}")
     model = page.locator("h2 bdi").first.inner_text()
+    page.goto(f"{url}/keys")
+    key = _first(page, "tbody tr:last-child th a.name")
     page.context.close()
     return {
         "login": "/login",
@@ -94,6 +96,7 @@ def _paths(browser: Browser, url: str, key: str, period: str) -> dict[str, str]:
         "generation": generation,
         "identifiers": f"/identifiers?period={period}",
         "keys": "/keys",
+        "key": key,
         "models": f"/models?period={period}",
         "routing": f"/routing?period={period}&ask={model}&of=ada.lovelace",
     }

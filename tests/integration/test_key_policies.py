@@ -75,6 +75,31 @@ def test_what_a_change_does_not_say_stays(tmp_path: Path) -> None:
     }
 
 
+def test_openrouters_external_makes_a_key_of_one_user(tmp_path: Path) -> None:
+    with ScriptedProvider() as provider, running_gateway(tmp_path, [provider]) as gateway:
+        made = send(gateway, "POST", name="a", external={"user": USER}).json
+        path = f"/{made['data']['hash']}"
+        again = send(gateway, "PATCH", path, external={"user": "other"})
+        gateway.key = made["key"]
+        gateway.chat(user="somebody-else")
+        rows = gateway.rows()
+
+    assert (made["data"]["user_policy"], made["data"]["external_user"]) == ("fixed", USER)
+    assert again.status == 400
+    assert {row.end_user for row in rows} == {USER}
+
+
+def test_a_key_whose_user_was_erased_can_still_be_renamed(tmp_path: Path) -> None:
+    with ScriptedProvider() as provider, running_gateway(tmp_path, [provider]) as gateway:
+        made = send(gateway, "POST", name="a", user_policy="fixed", external_user=USER).json
+        gateway.request("DELETE", f"/api/v1/users/{USER}", key=gateway.management_key)
+
+        renamed = send(gateway, "PATCH", f"/{made['data']['hash']}", name="old kiosk")
+
+    assert renamed.status == 200
+    assert renamed.json["data"]["external_user"] is None
+
+
 @pytest.mark.parametrize(
     ("fields", "said"),
     [

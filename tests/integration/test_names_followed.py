@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -9,11 +10,12 @@ import pytest
 from typer.testing import CliRunner
 
 from fakes.provider import ScriptedProvider
-from fakes.running_gateway import running_gateway
+from fakes.running_gateway import MODEL, catalog, running_gateway
 from regulars.cli.main import app
 from regulars.config.settings import IdentitySettings
 from regulars.ledger.persons import LOOK_S as ALIASES_S
 from regulars.ledger.persons import Persons
+from regulars.model.catalog import Catalog, Disclosure
 from regulars.stores.at_rest import LOOK_S, at_rest_followed
 from regulars.stores.identity_key import identity_key_path, rotate_identity_key
 from regulars.stores.signing_key import personal_pseudonyms
@@ -99,6 +101,28 @@ def test_all_ids_of_one_person_are_served_in_one_place(tmp_path: Path) -> None:
         assert len(apart) == 2
         assert until(together, seconds=5 * ALIASES_S)
         assert {row.end_user for row in gateway.rows()} == {"person"}
+
+
+def test_all_ids_of_one_person_are_one_to_the_provider(tmp_path: Path) -> None:
+    with ScriptedProvider() as provider:
+        model = catalog([provider]).models[MODEL]
+        told = replace(model.endpoints[0].provider, disclosure=Disclosure("user", "fill"))
+        model = replace(model, endpoints=(replace(model.endpoints[0], provider=told),))
+        with running_gateway(tmp_path, [], serving=Catalog({MODEL: model})) as gateway:
+            for name in ("phone", "laptop"):
+                gateway.chat(user=name)
+            run(tmp_path, "plain", "users", "alias", "phone", "laptop")
+
+            def together() -> bool:
+                gateway.chat(user="phone")
+                return provider.requests[-1].json["user"] == provider.requests[1].json["user"]
+
+            followed = until(together, seconds=5 * ALIASES_S)
+            last = provider.requests[-1].json
+
+    assert provider.requests[0].json["user"] != provider.requests[1].json["user"]
+    assert followed
+    assert last["prompt_cache_key"] == last["user"]
 
 
 def test_an_alias_is_known_until_it_goes(tmp_path: Path) -> None:

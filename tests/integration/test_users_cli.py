@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from fakes.sample_ledger import sample_rows
 from regulars.cli.main import app
-from regulars.stores.base import Filter
+from regulars.stores.base import COMMAND_LINE, Filter
 from regulars.stores.contents import Content
 from regulars.stores.sqlite import open_store
 
@@ -55,6 +55,30 @@ def test_a_person_is_exported_then_erased_with_a_receipt(folder: Path) -> None:
     assert store.totals(Filter("default", user="ada")).requests == 0
     assert store.totals(Filter("default", user="erased-1")).requests == 30
     store.close()
+
+
+def test_what_is_done_on_the_command_line_is_on_record_without_the_id(folder: Path) -> None:
+    run = CliRunner().invoke
+    statuses = [
+        run(app, ["users", *words]).exit_code
+        for words in (
+            ("alias", "countess", "ada"),
+            ("alias", "countess", "ada"),
+            ("name", "ada", "Ada L."),
+            ("export", "ada", "ada.zip"),
+            ("erase", "ada", "--yes"),
+        )
+    ]
+
+    store = open_store(f"sqlite:///{folder}/ledger.db")
+    changes = store.key_changes(10)
+    store.close()
+    said = ["user_erased", "user_exported", "user_named", "users_merged"]
+    assert statuses == [0, 1, 0, 0, 0]
+    assert [change.action for change in changes] == said
+    assert {(change.actor, change.key_hash) for change in changes} == {(COMMAND_LINE, "")}
+    assert len({str(change.details) for change in changes}) == 1
+    assert not any(name in str(changes) for name in ("'ada", "countess", "Ada L."))
 
 
 def test_a_signed_key_shows_its_signing_secret_once(folder: Path) -> None:

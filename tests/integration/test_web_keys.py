@@ -10,7 +10,15 @@ import pytest
 from fakes.pages_caller import ask_signed_in
 from fakes.pages_site import PagesSite, running_pages
 from fakes.sample_ledger import INFERENCE_SECRET, MANAGEMENT_SECRET, sample_keys, sample_rows
-from regulars.model.caller import ApiKey, LimitReset, Role, key_hash
+from regulars.model.caller import (
+    ApiKey,
+    LimitReset,
+    PersonalRule,
+    Role,
+    UserRule,
+    UserSource,
+    key_hash,
+)
 from regulars.stores.base import Filter
 from regulars.stores.contents import Content
 
@@ -98,6 +106,85 @@ def test_the_key_one_is_signed_in_with_stays(site: PagesSite) -> None:
     assert not key_named(site, MANAGER.name).disabled
 
 
+def test_who_names_a_keys_users_is_said_when_it_is_made(site: PagesSite) -> None:
+    form = {"name": "kiosk", "user_policy": "fixed", "external_user": "kiosk 7", "user_prefix": "x"}
+    more = {"personal_ids": "refuse", "new_users_per_hour": "50"}
+
+    status, _ = ask(site, "/keys", {**form, **more, "user_sources": "x-regulars-user, user"})
+
+    users = key_named(site, "kiosk").users
+    page = ask(site, f"/keys/{key_named(site, 'kiosk').hash}")[1]
+    assert status == 200
+    assert (users.rule, users.user, users.prefix) == (UserRule.FIXED, "kiosk 7", None)
+    assert users.sources == (UserSource.HEADER, UserSource.USER)
+    assert (users.personal, users.new_users_per_hour_max) == (PersonalRule.REFUSE, 50)
+    assert 'value="kiosk 7"' in page
+    assert 'value="x-regulars-user, user"' in page
+
+
+def test_who_names_a_keys_users_is_changed_and_on_record(site: PagesSite) -> None:
+    path = f"/keys/{APP.hash}"
+    form = {"name": "web app", "user_policy": "prefix", "user_prefix": "shop:"}
+
+    first = ask(site, path, form)[0]
+    again = ask(site, path, {**form, "user_policy": "client"})[0]
+
+    fixed, client = site.store.key_changes(2, key_hash=APP.hash)[::-1]
+    assert (first, again) == (303, 303)
+    assert fixed.details == {"user_policy": ["client", "prefix"], "user_prefix": [None, "shop:"]}
+    assert client.details == {"user_policy": ["prefix", "client"], "user_prefix": ["shop:", None]}
+    assert client.actor == MANAGER.hash
+    assert "user_policy" in ask(site, path)[1]
+
+
+def test_what_the_command_line_did_to_a_user_is_on_the_page(site: PagesSite) -> None:
+    site.store.note_use(None, "user_erased", {"subject": (None, "4711" * 8)})
+
+    status, page = ask(site, "/keys")
+
+    assert status == 200
+    assert "user erased" in page
+    assert "command line" in page
+    assert "4711" * 8 in page
+
+
+def test_a_signing_secret_is_shown_once_and_given_anew_when_asked(site: PagesSite) -> None:
+    path = f"/keys/{APP.hash}"
+    form = {"name": "web app", "user_policy": "signed"}
+
+    became = ask(site, path, form)
+    stayed = ask(site, path, form)
+    renewed = ask(site, path, {**form, "new_signing_secret": "yes"})
+    made = ask(site, "/keys", {**form, "name": "app"})
+
+    shown = [re.findall(r"<code>([\w-]{32,})</code>", page) for _, page in (became, renewed)]
+    later = ask(site, path)[1]
+    assert (became[0], stayed[0], renewed[0], made[0]) == (200, 303, 200, 200)
+    assert "signing secret" in became[1]
+    assert "signing secret" in made[1]
+    assert shown[0][0] != shown[1][0]
+    assert not any(secret in later for secret in (shown[0][0], shown[1][0]))
+
+
+def test_what_is_named_in_a_policy_is_text(site: PagesSite) -> None:
+    hostile = HOSTILE.replace("\u202e", "")
+    path = f"/keys/{APP.hash}"
+
+    pages = []
+    for form in (
+        {"user_policy": "prefix", "user_prefix": hostile},
+        {"user_policy": "fixed", "external_user": hostile},
+        {"user_policy": hostile},
+        {"user_policy": "client", "user_sources": hostile},
+    ):
+        pages += [ask(site, path, {"name": "web app", **form})[1], ask(site, path)[1]]
+
+    assert all("<script>alert" not in page for page in pages)
+    assert key_named(site, "web app").users.user == hostile
+    (change,) = site.store.key_changes(1)
+    assert change.details["external_user"] == [None, "(not shown)"]
+
+
 @pytest.mark.parametrize("path", ["/keys", f"/keys/{APP.hash}", f"/keys/{APP.hash}/switch"])
 def test_a_form_of_another_site_changes_nothing(site: PagesSite, path: str) -> None:
     before = site.store.list_keys()
@@ -123,6 +210,16 @@ def test_a_form_of_another_site_changes_nothing(site: PagesSite, path: str) -> N
         ({"name": "shop", "content_percent": "101"}, "content_share"),
         ({"name": "shop", "content_percent": "Infinity"}, "content_share"),
         ({"name": "shop", "content_percent": "NaN"}, "content_share"),
+        ({"name": "shop", "user_policy": "anybody"}, "user_policy"),
+        ({"name": "shop", "user_policy": "fixed"}, "external_user: is missing"),
+        ({"name": "shop", "user_policy": "fixed", "external_user": "a\x00"}, "external_user"),
+        ({"name": "shop", "user_policy": "prefix"}, "user_prefix: is missing"),
+        ({"name": "shop", "user_policy": "client", "user_sources": "cookie"}, "user_sources"),
+        ({"name": "shop", "user_policy": "client", "user_sources": "user,user"}, "user_sources"),
+        ({"name": "shop", "user_policy": "client", "personal_ids": "hide"}, "personal_ids"),
+        ({"name": "s", "user_policy": "client", "new_users_per_hour": "-1"}, "new_users_per_hour"),
+        ({"name": "s", "user_policy": "client", "new_users_per_hour": "0"}, "new_users_per_hour"),
+        ({"name": "s", "user_policy": "client", "new_users_per_hour": "9" * 99}, "new_users_per"),
     ],
 )
 def test_what_makes_no_sense_is_told(site: PagesSite, form: dict[str, str], words: str) -> None:

@@ -52,11 +52,34 @@ def test_each_kind_of_bad_id_is_found_and_masked() -> None:
     assert all(one.fix for one in report.found)
 
 
-def test_ids_seen_once_are_found() -> None:
-    found = finding("seen-once", [*GOOD, seen("user_9", 1, cached=0)])
+def test_ids_that_nobody_comes_back_with_are_found() -> None:
+    once = [seen(f"{number:08x}-0000-4000-8000-000000000000", 1, cached=0) for number in range(20)]
+    found = finding("seen-once", [*GOOD, *once])
 
     assert found is not None
-    assert (found.users, found.cached_share) == (1, 0.0)
+    assert (found.users, found.cached_share) == (20, 0.0)
+    assert finding("seen-once", [*GOOD, *once[1:]]) is None
+
+
+def test_people_who_came_once_are_no_finding() -> None:
+    rare = [seen(f"user_{number}", 1) for number in range(200, 260)]
+
+    assert finding("seen-once", [*GOOD, *rare]) is None
+
+
+def test_seconds_since_1970_are_found_among_numbers_when_they_change() -> None:
+    numbers = [seen(f"{number}") for number in range(5_000_000, 5_000_200)]
+    times = [seen(f"{number}", 1) for number in range(1_732_300_000, 1_732_300_030)]
+
+    found = finding("seen-once", [*numbers, *times])
+
+    assert found is not None
+    assert found.users == 30
+    assert finding("seen-once", [*numbers, seen("1732300000", 1)]) is None
+
+
+def test_codes_that_are_the_same_but_for_case_by_chance_are_no_finding() -> None:
+    assert finding("same-but-for-case", [*GOOD, seen("aB3x"), seen("AB3x")]) is None
 
 
 def test_ids_that_differ_by_case_are_found_together() -> None:

@@ -3,13 +3,17 @@
 import json
 import time
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from regulars.cli.activity import users
 from regulars.cli.keys import opened_store
 from regulars.cli.options import FAILED, ConfigOption, failed, load_local_or_exit
+
+if TYPE_CHECKING:
+    from regulars.stores.base import KeyAction
+    from regulars.stores.sqlite import SqliteStore
 
 DISPLAY_CHARS_MAX: Final = 100
 UserArgument = Annotated[str, typer.Argument(metavar="ID", help="The id as requests send it.")]
@@ -34,6 +38,7 @@ def erase(
     with opened_store(config) as store:
         names = names_of(store, names_at_rest(settings, store), ACCOUNT, name)
         receipt = erase_user(store, ACCOUNT, names, now_s=time.time())
+        _note(store, "user_erased", receipt["subject"])
     typer.echo(json.dumps(receipt, indent=2))
     if receipt["occurrences_left"]:
         typer.echo(
@@ -51,8 +56,9 @@ def export(
     config: ConfigOption = None,
 ) -> None:
     """Write everything about one user into one archive: each generation, texts that are kept, the sums."""
-    from regulars.app import ACCOUNT, reports_of
+    from regulars.app import ACCOUNT, names_at_rest, reports_of
     from regulars.ledger.export_user import export_user
+    from regulars.stores.names import name_of
 
     name = _accepted(user)
     settings = load_local_or_exit(config)
@@ -61,6 +67,8 @@ def export(
             rows = export_user(reports_of(settings, store), store, (ACCOUNT, name), target)
         except OSError as error:
             raise failed(f"cannot write {str(target)!r}: {error.strerror}") from error
+        kept = name_of(store, names_at_rest(settings, store), ACCOUNT, name)
+        _note(store, "user_exported", store.subject(ACCOUNT, kept))
     typer.echo(f"{target}: {rows} generations")
 
 
@@ -73,13 +81,16 @@ def alias(
 ) -> None:
     """Make OTHER another name of ID: its requests, past and to come, count as ID's."""
     from regulars.app import ACCOUNT, names_at_rest
-    from regulars.stores.names import merge
+    from regulars.stores.names import merge, name_of
 
     settings = load_local_or_exit(config)
     name, person = _accepted(other), _accepted(user)
     with opened_store(config) as store:
-        if not merge(store, names_at_rest(settings, store), ACCOUNT, other=name, user=person):
+        names = names_at_rest(settings, store)
+        if not merge(store, names, ACCOUNT, other=name, user=person):
             raise failed("both ids are one user already")
+        kept = name_of(store, names, ACCOUNT, person)
+        _note(store, "users_merged", store.subject(ACCOUNT, kept))
     typer.echo("both ids are one user now")
 
 
@@ -94,9 +105,10 @@ def name_user(
     config: ConfigOption = None,
 ) -> None:
     """Give a user a display name, apart from the id: it is shown beside it, and goes with it."""
-    from regulars.app import ACCOUNT, reports_of
+    from regulars.app import ACCOUNT, names_at_rest, reports_of
     from regulars.identity.name import accept_name
     from regulars.model.errors import CallerError
+    from regulars.stores.names import name_of
     from regulars.stores.registry import Registered
 
     name, now_us = _accepted(user), time.time_ns() // 1000
@@ -112,6 +124,8 @@ def name_user(
             registry.register(ACCOUNT, said)
         except CallerError as error:
             raise failed(error.message) from error
+        kept = name_of(store, names_at_rest(settings, store), ACCOUNT, name)
+        _note(store, "user_named", store.subject(ACCOUNT, kept))
     typer.echo("has no display name" if display_name is None else "named")
 
 
@@ -133,6 +147,11 @@ def verify(
     typer.echo("the receipt verifies" if good else "the receipt does not verify")
     if not good:
         raise typer.Exit(FAILED)
+
+
+def _note(store: "SqliteStore", action: "KeyAction", subject: str) -> None:
+    """Put it on record as the pages do: by digest, the record outlives the id."""
+    store.note_use(None, action, {"subject": (None, subject)})
 
 
 def _accepted(user: str) -> str:

@@ -438,8 +438,13 @@ SCHEMAS: Final[Json] = {
             "expires_at": MAYBE_TEXT,
             "creator_user_id": MAYBE_TEXT,
             "role": {"enum": ["inference", "management"]},
+            "external": fields({"user": TEXT})
+            | {
+                "type": ["object", "null"],
+                "description": "OpenRouter's way to ask for a `fixed` key: its one user.",
+            },
         },
-        optional={*_KEY_RULES, "expires_at", "creator_user_id", "role"} - {"name"},
+        optional={*_KEY_RULES, "expires_at", "creator_user_id", "role", "external"} - {"name"},
     ),
     "KeyChange": fields({**_KEY_RULES, "disabled": FLAG}, optional={*_KEY_RULES, "disabled"}),
     "Content": _CONTENT,

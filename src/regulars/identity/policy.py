@@ -9,10 +9,21 @@ from msgspec import UNSET, UnsetType
 from regulars.identity.name import USER_LENGTH_MAX, accept_name
 from regulars.model.caller import CALLERS_WORD, PersonalRule, UserPolicy, UserRule, UserSource
 from regulars.model.errors import CallerError
-from regulars.wire.key_fields import KeyFields
+from regulars.wire.key_fields import External, KeyFields
 
 SECRET_BYTES_MIN: Final = 32
 NEW_USERS_PER_HOUR_MAX: Final = 100_000_000
+
+_OF_POLICIES: Final = (
+    "external",
+    "external_user",
+    "new_signing_secret",
+    "new_users_per_hour",
+    "personal_ids",
+    "user_policy",
+    "user_prefix",
+    "user_sources",
+)
 
 _E = TypeVar("_E", bound=StrEnum)
 _T = TypeVar("_T")
@@ -28,7 +39,11 @@ def asked_policy(
     Raises:
         CallerError: as `make_policy`.
     """
-    rule = _said(asked.user_policy, str(old.rule))
+    if all(getattr(asked, name) is UNSET for name in _OF_POLICIES):
+        return old  # even one that lacks what it needs, since its user was erased
+    external = _external_user(asked)
+    unsaid = UserRule.FIXED if isinstance(asked.external, External) else old.rule
+    rule = _said(asked.user_policy, str(unsaid))
     same = rule == old.rule
     fresh = rule == UserRule.SIGNED and (not same or asked.new_signing_secret is True)
     if asked.new_signing_secret is True and not fresh:
@@ -36,7 +51,7 @@ def asked_policy(
     kept = old if same else CALLERS_WORD  # another rule has no use for what the old one needed
     return make_policy(
         rule,
-        user=_said(asked.external_user, kept.user),
+        user=_said(external, kept.user),
         prefix=_said(asked.user_prefix, kept.prefix),
         secret=None if fresh else kept.secret,
         secret_name=secret_name if fresh else kept.secret_name,
@@ -93,6 +108,20 @@ def make_policy(
         new_users_per_hour_max=limit,
         secret_name=secret_name,
     )
+
+
+def _external_user(asked: KeyFields) -> str | UnsetType | None:
+    """Return the user of a fixed key, named our way or OpenRouter's (`external`)."""
+    external = asked.external
+    if not isinstance(external, External):
+        return asked.external_user
+    if isinstance(external.api_key, str):
+        raise CallerError(
+            "external.api_key: secrets are made here; leave it out and use `key` of the answer"
+        )
+    if asked.external_user not in (UNSET, external.user):
+        raise CallerError("external.user: is another than external_user; send one of them")
+    return external.user
 
 
 def _said(value: _T | UnsetType, kept: _T) -> _T:

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import Final
 
+from regulars.identity.at_rest import KeptName, as_it_is
+
 DIGEST_BYTES: Final = 15
 """120 bits: 24 letters and digits, as much as any provider's field takes."""
 USERS_MAX: Final = 20_000
@@ -27,6 +29,10 @@ def pseudonym(key: bytes, account: str, name: str) -> str:
     return b32encode(digest).decode().lower()
 
 
-def pseudonyms(key: bytes) -> PseudonymOf:
-    """Return `pseudonym` with this key, keeping the ones used last ready."""
-    return lru_cache(maxsize=USERS_MAX)(partial(pseudonym, key))
+def pseudonyms(key: bytes, person: KeptName = as_it_is) -> PseudonymOf:
+    """Return `pseudonym` with this key, keeping the ones used last ready.
+
+    `person` tells whose a name is: all ids of one person are one person to providers too.
+    """
+    made = lru_cache(maxsize=USERS_MAX)(partial(pseudonym, key))
+    return lambda account, name: made(account, person(account, name))

@@ -10,12 +10,16 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
+from regulars.reports.kinds import is_counted, is_even, is_like, is_made, kind_of
 from regulars.reports.newcomers import NewHour, explosions, under_many_ids
 
 EXAMPLES_MAX: Final = 5
 OUTLIER_SHARE_MAX: Final = 0.05
 """A form that so few ids have, where another has most of them, is an outlier."""
 MAIN_SHARE_MIN: Final = 0.7
+ONCE_MIN: Final = 20
+ONCE_SHARE_MIN: Final = 0.8
+"""Of the ids of one kind: of people, some 30 to 60 % come for one request."""
 SHARED_MIN: Final = 100
 """Addresses in a day: somebody with a telephone and a laptop on trains has a dozen."""
 
@@ -99,16 +103,7 @@ def identifiers(
     `addresses` are about how many some ids were used from in a day; `hours` brought new ids.
     """
     named = [one for one in seen if one.user is not None]
-    groups: dict[str, list[SeenUser]] = defaultdict(list)
-    groups["no-user"] = [one for one in seen if one.user is None and one.requests]
-    groups["session-of-many-ids"] = [one for one in named if one.in_shared_session]
-    groups["seen-once"] = [one for one in named if one.requests == 1 and not one.in_shared_session]
-    groups["shared"] = [one for one in named if addresses.get(one.user or "", 0) >= SHARED_MIN]
-    for one in named:
-        for finding in one.findings:
-            groups[finding].append(one)
-    groups["same-but-for-case"] = _same_but_for_case(named)
-    groups["mixed-forms"] = _outliers(named)
+    groups = by_finding(seen, addresses)
     touched = {one.user for group in groups.values() for one in group}
     healthy = _cached_share(one for one in named if one.user not in touched)
     found = [_found(finding, group, seen, healthy) for finding, group in groups.items() if group]
@@ -121,6 +116,23 @@ def identifiers(
         cached_share=healthy,
         found=tuple(sorted(found, key=lambda one: -one.requests_share)),
     )
+
+
+def by_finding(
+    seen: Sequence[SeenUser], addresses: Mapping[str, int] = MappingProxyType({})
+) -> Mapping[str, Sequence[SeenUser]]:
+    """Return whom each finding is about; one may be in several."""
+    named = [one for one in seen if one.user is not None]
+    groups: dict[str, Sequence[SeenUser]] = {}
+    groups["no-user"] = [one for one in seen if one.user is None and one.requests]
+    groups["session-of-many-ids"] = [one for one in named if one.in_shared_session]
+    groups["seen-once"] = _seen_once([one for one in named if not one.in_shared_session])
+    groups["shared"] = [one for one in named if addresses.get(one.user or "", 0) >= SHARED_MIN]
+    for finding in dict.fromkeys(finding for one in named for finding in one.findings):
+        groups[finding] = [one for one in named if finding in one.findings]
+    groups["same-but-for-case"] = _same_but_for_case(named)
+    groups["mixed-forms"] = _outliers(named)
+    return groups
 
 
 def _with_addresses(
@@ -186,17 +198,50 @@ def _hour(hour: int) -> str:
     return f"{datetime.fromtimestamp(hour * 3600, UTC):%Y-%m-%d %H:%M} UTC"
 
 
+def _kind(one: SeenUser) -> str:
+    return kind_of(one.user or "", one.form)
+
+
+def _seen_once(named: Sequence[SeenUser]) -> list[SeenUser]:
+    """Return ids of one request, of kinds that hardly anybody comes back with.
+
+    Some people always come once; that nearly all do says that their ids change.
+    """
+    once: Counter[str] = Counter()
+    all_of: Counter[str] = Counter()
+    for one in named:
+        kind = _kind(one)
+        all_of[kind] += 1
+        once[kind] += one.requests == 1
+    changing = {
+        kind
+        for kind, count in once.items()
+        if count >= ONCE_MIN and count >= ONCE_SHARE_MIN * all_of[kind]
+    }
+    return [one for one in named if one.requests == 1 and _kind(one) in changing]
+
+
 def _same_but_for_case(named: Sequence[SeenUser]) -> list[SeenUser]:
-    folds = Counter(one.fold for one in named)
-    return [one for one in named if folds[one.fold] > 1]
+    folds: dict[str, list[SeenUser]] = defaultdict(list)
+    for one in named:
+        folds[one.fold].append(one)
+    twins = [same for same in folds.values() if len(same) > 1]
+    return [one for same in twins if any(is_even(each.user or "") for each in same) for one in same]
 
 
 def _outliers(named: Sequence[SeenUser]) -> list[SeenUser]:
-    forms = Counter(one.form for one in named)
-    if not forms or forms.most_common(1)[0][1] < MAIN_SHARE_MIN * len(named):
+    """Return ids of rare kinds where most have one; among names that people choose only made ones."""
+    kinds = Counter(map(_kind, named))
+    if not kinds:
         return []
-    most = OUTLIER_SHARE_MAX * len(named)
-    return [one for one in named if forms[one.form] <= most]
+    main, count = kinds.most_common(1)[0]
+    if count < MAIN_SHARE_MIN * len(named):
+        return []
+    most, chosen = OUTLIER_SHARE_MAX * len(named), not (is_made(main) or is_counted(main))
+    rare = {
+        kind for kind, users in kinds.items() if users <= most and (is_made(kind) or not chosen)
+    }
+    return [one for one in named if _kind(one) in rare and not is_like(one.user or "", main)]
 
 
 def _found(

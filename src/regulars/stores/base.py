@@ -93,14 +93,23 @@ COMMAND_LINE: Final = "command line"
 """Who changes keys without a key of his own."""
 
 
-KeyAction = Literal["created", "changed", "deleted", "user_erased", "user_exported", "users_merged"]
+KeyAction = Literal[
+    "created",
+    "changed",
+    "deleted",
+    "user_erased",
+    "user_exported",
+    "user_named",
+    "users_merged",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class KeyChange:
     """What somebody did to a key, or with one to a user. `actor` is a management key's hash.
 
-    Or it is COMMAND_LINE. What was done to a user names him by a digest, as receipts do.
+    Or it is COMMAND_LINE, whose doings with users have no key: hash and name are empty. What was
+    done to a user names him by a digest, as receipts do.
 
     `details` has each field that changed: (before, after).
     """
@@ -141,8 +150,8 @@ class Keys(Protocol):
         """Forget a key; False when there is none. Its generations stay."""
         ...
 
-    def note_use(self, key: ApiKey, action: KeyAction, details: Mapping[str, Any]) -> None:
-        """Put on record what was done with a key to a user."""
+    def note_use(self, key: ApiKey | None, action: KeyAction, details: Mapping[str, Any]) -> None:
+        """Put on record what was done to a user with a key, or on the command line (None)."""
         ...
 
     def key_changes(self, limit: int, *, key_hash: str | None = None) -> list[KeyChange]:

@@ -138,7 +138,7 @@ class ReportsById:
         """See `stores.base.Keys`."""
         return self._store.delete_key(key_hash, by=by)
 
-    def note_use(self, key: ApiKey, action: KeyAction, details: Mapping[str, Any]) -> None:
+    def note_use(self, key: ApiKey | None, action: KeyAction, details: Mapping[str, Any]) -> None:
         """See `stores.base.Keys`."""
         self._store.note_use(key, action, details)
 

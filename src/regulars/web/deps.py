@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from starlette.responses import Response
 
 from regulars.exports.export import ExportQuery
+from regulars.identity.key_policies import KeyPolicies
 from regulars.ledger.one_person import OnePerson
 from regulars.model.caller import ApiKey, KeyTerms, Role
 from regulars.model.catalog import Catalog
@@ -43,6 +44,7 @@ class WebDeps:
     people: OnePerson
     registry: Registry
     noticed: Noticed
+    policies: KeyPolicies
     export: Callable[[ExportQuery], Awaitable[Response]]
     keeps_content: bool = False
     """Whether keys may have prompts and completions kept."""

@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
+from typing import Final
 
 from msgspec import UNSET
 
-from regulars.model.caller import LimitReset, Role
+from regulars.model.caller import LimitReset, PersonalRule, Role, UserRule, UserSource
 from regulars.model.errors import CallerError
 from regulars.wire.key_fields import KeyFields
 
 Form = Mapping[str, str]
+DIGITS_MAX: Final = 12
 
 
 def new_key_fields(form: Form, *, keeps_content: bool) -> KeyFields:
@@ -26,7 +28,7 @@ def new_key_fields(form: Form, *, keeps_content: bool) -> KeyFields:
 
 
 def rule_fields(form: Form, *, keeps_content: bool) -> KeyFields:
-    """Read what may change of a key: its name, its limit, what is kept of what is said.
+    """Read what may change of a key: its name, its limit, what is kept of what is said, its users.
 
     Raises:
         CallerError: names the field.
@@ -34,7 +36,7 @@ def rule_fields(form: Form, *, keeps_content: bool) -> KeyFields:
     reset = form.get("limit_reset")
     if reset and reset not in list(LimitReset):
         raise CallerError(f"limit_reset: {reset[:20]!r} is none of {', '.join(LimitReset)}")
-    return KeyFields(
+    asked = KeyFields(
         name=form.get("name", "").strip(),
         limit=_decimal(form, "limit"),
         limit_reset=LimitReset(reset) if reset else None,
@@ -43,6 +45,33 @@ def rule_fields(form: Form, *, keeps_content: bool) -> KeyFields:
         if keeps_content
         else UNSET,
     )
+    if "user_policy" in form:
+        _read_policy(form, asked)
+    return asked
+
+
+def _read_policy(form: Form, asked: KeyFields) -> None:
+    """Read who names the key's users. What another policy needs may be filled in and is left out."""
+    asked.user_policy = rule = form["user_policy"]
+    if rule == UserRule.FIXED:
+        asked.external_user = form.get("external_user") or None
+    if rule == UserRule.PREFIX:
+        asked.user_prefix = form.get("user_prefix") or None
+    if rule == UserRule.SIGNED and form.get("new_signing_secret") == "yes":
+        asked.new_signing_secret = True
+    sources = [source.strip() for source in form.get("user_sources", "").split(",")]
+    asked.user_sources = [source for source in sources if source] or list(UserSource)
+    asked.personal_ids = form.get("personal_ids", PersonalRule.FLAG)
+    asked.new_users_per_hour = _whole(form, "new_users_per_hour")
+
+
+def _whole(form: Form, name: str) -> int | None:
+    text = form.get(name, "").strip()
+    if not text:
+        return None
+    if not text.isdecimal() or len(text) > DIGITS_MAX:
+        raise CallerError(f"{name}: {text[:20]!r} is not a whole number like 1000")
+    return int(text)
 
 
 def _decimal(form: Form, name: str) -> Decimal | None:

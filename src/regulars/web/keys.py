@@ -1,6 +1,7 @@
 """The keys' pages: all with what they spent, one with its rules; and the forms that change them."""
 
-from dataclasses import dataclass
+import secrets
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, Literal
 
@@ -8,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from regulars.model.caller import ApiKey, LimitReset
+from regulars.model.caller import CALLERS_WORD, ApiKey, KeyTerms, LimitReset, Role, UserPolicy
 from regulars.model.errors import CallerError
 from regulars.stores.base import COMMAND_LINE, KeyChange
 from regulars.stores.spendings import Begins, KeySpent
@@ -23,6 +24,7 @@ from regulars.wire.key_fields import KeyFields, changed, new_terms
 PATH: Final = "/keys"
 KEYS_MAX: Final = 500
 """Keys a page shows, the newest; the API pages further."""
+SECRET_NAME_BYTES: Final = 8
 CHANGES_SHOWN: Final = 30
 _OWN: Final = "You are signed in with this key. Sign in with another management key to change whether it works."
 
@@ -42,10 +44,11 @@ class KeyRow:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What was just made, to be shown once."""
+    """What was just made, to be shown once; `signing` makes proofs of a signed key's users."""
 
     key: ApiKey
-    secret: str
+    secret: str | None
+    signing: str | None
 
 
 async def keys_page(site: Site, _request: Request, viewer: Viewer) -> Response:
@@ -60,12 +63,11 @@ async def make_key(site: Site, request: Request, viewer: Viewer) -> Response:
         return site.problem(403, STALE, viewer=viewer)
     try:
         asked = new_key_fields(fields, keeps_content=site.deps.keeps_content)
-        name, role, terms = new_terms(asked, now_ms=site.now_us // 1000)
+        terms = new_terms(asked, now_ms=site.now_us // 1000)
+        made = await run_in_threadpool(_make, site, viewer, terms, asked)
     except CallerError as error:
         return await _keys(site, viewer, problem=error.message)
-    key, secret = site.deps.new_key(name, role, terms)
-    await run_in_threadpool(site.deps.keys.create_key, key, by=viewer.key.hash)
-    return await _keys(site, viewer, made=Shown(key, secret))
+    return await _keys(site, viewer, made=made)
 
 
 async def key_page(site: Site, request: Request, viewer: Viewer) -> Response:
@@ -109,13 +111,16 @@ async def _keys(
         rows=rows,
         changes=_told(changes, names),
         resets=list(LimitReset),
+        default_policy=CALLERS_WORD,
         keeps_content=site.deps.keeps_content,
         made=made,
         problem=problem,
     )
 
 
-async def _key(site: Site, viewer: Viewer, wanted: str, *, problem: str = "") -> Response:
+async def _key(
+    site: Site, viewer: Viewer, wanted: str, *, made: Shown | None = None, problem: str = ""
+) -> Response:
     found = await run_in_threadpool(_read_key, site, wanted)
     if found is None:
         return site.missing(viewer)
@@ -128,24 +133,48 @@ async def _key(site: Site, viewer: Viewer, wanted: str, *, problem: str = "") ->
         changes=_told(changes, names),
         resets=list(LimitReset),
         keeps_content=site.deps.keeps_content,
+        default_policy=CALLERS_WORD,
+        user=site.deps.policies.user(row.key),
         is_own=wanted == viewer.key.hash,
+        made=made,
         problem=problem,
     )
 
 
-async def _change(site: Site, viewer: Viewer, wanted: str, asked: KeyFields) -> Response:
-    def change() -> ApiKey | None:
-        found = site.deps.keys.find_key(wanted)
-        if found is None or found.account != site.deps.account:
-            return None
-        now_ms = site.now_us // 1000
-        return site.deps.keys.change_key(
-            wanted, lambda old: changed(old, asked, now_ms=now_ms), by=viewer.key.hash
-        )
+def _make(site: Site, viewer: Viewer, terms: tuple[str, Role, KeyTerms], asked: KeyFields) -> Shown:
+    policies = site.deps.policies
+    key, secret = site.deps.new_key(*terms)
+    key = replace(key, users=policies.asked(asked, key.account, secret_name=_chance()))
+    site.deps.keys.create_key(key, by=viewer.key.hash)
+    return Shown(key, secret, policies.new_secret(key))
 
-    if await run_in_threadpool(change) is None:
+
+async def _change(site: Site, viewer: Viewer, wanted: str, asked: KeyFields) -> Response:
+    deps, now_ms = site.deps, site.now_us // 1000
+    before: list[UserPolicy] = []
+
+    def change(old: ApiKey) -> ApiKey:
+        before.append(old.users)
+        users = deps.policies.asked(asked, old.account, old.users, secret_name=_chance())
+        return replace(changed(old, asked, now_ms=now_ms), users=users)
+
+    def changed_key() -> ApiKey | None:
+        found = deps.keys.find_key(wanted)
+        if found is None or found.account != deps.account:
+            return None
+        return deps.keys.change_key(wanted, change, by=viewer.key.hash)
+
+    new = await run_in_threadpool(changed_key)
+    if new is None:
         return site.missing(viewer)
+    signing = await run_in_threadpool(deps.policies.new_secret, new, before[0])
+    if signing is not None:
+        return await _key(site, viewer, wanted, made=Shown(new, None, signing))
     return RedirectResponse(f"{PATH}/{wanted}", status_code=303)
+
+
+def _chance() -> str:
+    return secrets.token_hex(SECRET_NAME_BYTES)
 
 
 def _read_keys(site: Site) -> tuple[list[KeyRow], list[KeyChange], Names]:

@@ -8,7 +8,7 @@ import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -24,6 +24,13 @@ CREATOR_CHARS_MAX: Final = 128
 _WITH_SECONDS: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|\+00:00)")
 
 
+class External(msgspec.Struct, forbid_unknown_fields=True):
+    """OpenRouter's way to say that a key is one end user's."""
+
+    user: str
+    api_key: str | UnsetType | None = UNSET
+
+
 class KeyFields(msgspec.Struct, forbid_unknown_fields=True):
     """The fields of a body; what is not set is not said."""
 
@@ -35,7 +42,7 @@ class KeyFields(msgspec.Struct, forbid_unknown_fields=True):
     expires_at: str | UnsetType | None = UNSET
     creator_user_id: str | UnsetType | None = UNSET
     workspace_id: str | UnsetType | None = UNSET
-    external: Any = UNSET
+    external: External | UnsetType | None = UNSET
     role: Role | UnsetType = UNSET
     content_share: float | UnsetType = UNSET
     user_policy: str | UnsetType = UNSET
@@ -72,8 +79,6 @@ def new_terms(asked: KeyFields, *, now_ms: int) -> tuple[str, Role, KeyTerms]:
         raise CallerError("name: is missing; say what the key is for")
     if asked.disabled is not UNSET:
         raise CallerError("disabled: a new key works; disable it afterwards")
-    if asked.external is not UNSET and asked.external is not None:
-        raise CallerError("external: is not served here; name end users in `user` of each request")
     terms = KeyTerms(expires_at_ms=_expires_at_ms(asked.expires_at, now_ms))
     if isinstance(asked.creator_user_id, str):
         terms = replace(terms, creator=_creator(asked.creator_user_id))

@@ -29,20 +29,20 @@ def record(
 
 def note(
     connection: sqlite3.Connection,
-    key: ApiKey,
+    key: ApiKey | None,
     action: KeyAction,
     details: Mapping[str, Any],
     *,
     by: str,
 ) -> None:
-    """Note in the open transaction what was done to a key, or with it."""
+    """Note in the open transaction what was done to a key, with it, or without any."""
     connection.execute(
         f"INSERT INTO key_change ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)",  # noqa: S608 - our own
         (
             time.time_ns() // 1000,
             by,
-            key.hash,
-            key.name,
+            "" if key is None else key.hash,
+            "" if key is None else key.name,
             action,
             msgspec.json.encode(details).decode(),
         ),

@@ -100,10 +100,12 @@ class SqliteKeys:
             key_changes.record(connection, old, None, by=by)
         return True
 
-    def note_use(self, key: ApiKey, action: KeyAction, details: Mapping[str, Any]) -> None:
+    def note_use(self, key: ApiKey | None, action: KeyAction, details: Mapping[str, Any]) -> None:
         """See `stores.base.Keys`."""
         with self._change() as connection:
-            key_changes.note(connection, key, action, details, by=key.hash)
+            key_changes.note(
+                connection, key, action, details, by=COMMAND_LINE if key is None else key.hash
+            )
 
     def key_changes(self, limit: int, *, key_hash: str | None = None) -> list[KeyChange]:
         """See `stores.base.Keys`."""

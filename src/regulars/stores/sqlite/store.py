@@ -140,7 +140,7 @@ class SqliteStore:
         """See `stores.base.Keys`."""
         return self._keys.delete_key(key_hash, by=by)
 
-    def note_use(self, key: ApiKey, action: KeyAction, details: Mapping[str, Any]) -> None:
+    def note_use(self, key: ApiKey | None, action: KeyAction, details: Mapping[str, Any]) -> None:
         """See `stores.base.Keys`."""
         self._keys.note_use(key, action, details)
 
