@@ -1,13 +1,9 @@
-"""Composition root: settings → store → gateway → ASGI application, its start and its drain."""
+"""Composition root: settings → store → gateway → ASGI application."""
 
-import asyncio
-import gc
-import logging
 import random
 import secrets
 import time
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -56,6 +52,7 @@ from regulars.ledger.one_person import OnePerson
 from regulars.ledger.persons import Persons
 from regulars.ledger.renames import Renames
 from regulars.ledger.sightings import SightingsKeeper
+from regulars.life import Life
 from regulars.model.caller import (
     CALLERS_WORD,
     KEY_PREFIX,
@@ -87,20 +84,10 @@ from regulars.web.deps import WebDeps
 from regulars.web.pages import page_routes
 from regulars.web.tokens import LINK, LINK_LIFE_S, sign
 
-log = logging.getLogger("regulars.app")
-
 ACCOUNT: Final = "default"
 SECRET_OF_PAGES: Final = "pages"  # noqa: S105 - the name it is stored under
 SECRET_OF_PSEUDONYMS: Final = "pseudonyms"  # noqa: S105 - likewise
 KEY_BYTES: Final = 32
-
-GC_YOUNG_MAX: Final = 20_000
-"""New objects between two looks for garbage cycles; Python's own 700 is a look per request."""
-
-SETTLE_S: Final = 2.0
-"""After the server's own drain: how long cut requests may take to hand over their rows."""
-LEDGER_DRAIN_S: Final = 10.0
-"""How long the store may take for the last rows; what is left then is spooled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,8 +213,7 @@ def _build(settings: Settings) -> App:
         sightings=sightings if settings.identity.count_addresses else None,
         peers=Peers(settings.identity.trusted_proxies),
     )
-    gateway = _Gateway(
-        settings,
+    gateway = Life(
         store=store,
         upstream=upstream,
         writer=writer,
@@ -236,6 +222,7 @@ def _build(settings: Settings) -> App:
         renames=renames,
         sightings=sightings,
         persons=persons,
+        reports=report_runner(settings, store) if settings.reports else None,
     )
     turns = Turns()
     downloads = Downloads(reports, turns)
@@ -412,84 +399,3 @@ def _others(settings: Settings, planner: Planner, store: SqliteStore) -> Routing
         channel=SqliteSharedRouting(path, node),
         asking=SqliteSharedRouting(path, node),
     )
-
-
-def _calm_garbage_collection() -> None:
-    """Look for cycles seldom: the request path makes almost none, and a look costs with the heap.
-
-    What exists now (modules, catalog, routes) stays for ever and need not be looked at again.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(GC_YOUNG_MAX, 20, 100)
-
-
-class _Gateway:
-    """Start and end of one process's gateway."""
-
-    def __init__(
-        self,
-        settings: Settings,
-        *,
-        store: SqliteStore,
-        upstream: Upstream,
-        writer: LedgerWriter | NoLedger,
-        relay: Relay,
-        others: RoutingExchange | None,
-        renames: Renames,
-        sightings: SightingsKeeper,
-        persons: Persons,
-    ) -> None:
-        self._settings = settings
-        self._store = store
-        self._upstream = upstream
-        self._writer = writer
-        self._relay = relay
-        self._others = others
-        self._renames = renames
-        self._sightings = sightings
-        self._persons = persons
-        self._reports = report_runner(settings, store) if settings.reports else None
-        self._running = False
-
-    def is_ready(self) -> bool:
-        """Whether requests can be served and recorded."""
-        return self._running and self._writer.has_room()
-
-    @asynccontextmanager
-    async def life(self, _app: Starlette) -> AsyncGenerator[None]:
-        """Start the writer; at the end let requests, then rows, then connections finish."""
-        self._writer.start()
-        if self._others is not None:
-            await self._others.start()
-        self._renames.start()
-        self._sightings.start()
-        self._persons.start()
-        _calm_garbage_collection()
-        if self._reports is not None:
-            self._reports.start()
-        self._running = True
-        try:
-            yield
-        finally:
-            self._running = False
-            await self._drain()
-            # What is frozen is not freed at the end of the process: DuckDB complains of leaks.
-            gc.unfreeze()
-
-    async def _drain(self) -> None:
-        if not await self._relay.wait_idle(SETTLE_S):
-            log.warning("drain_cut requests=%d", self._relay.in_flight)
-        if self._others is not None:
-            await self._others.stop()
-        if self._reports is not None:
-            await asyncio.to_thread(self._reports.stop)
-        await asyncio.to_thread(self._renames.stop)
-        await asyncio.to_thread(self._sightings.stop)
-        await asyncio.to_thread(self._persons.stop)
-        left = await self._writer.drain(LEDGER_DRAIN_S)
-        if left:
-            log.error("drain_spooled rows=%d", left)
-        self._writer.stop()
-        await self._upstream.close()
-        self._store.close()
