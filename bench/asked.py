@@ -1,6 +1,9 @@
 """Reports and exports by themselves: fill a ledger at a path, ask it, print figures as JSON.
 
 python -m bench.asked FILE --rows 300000 --users 20000
+
+With --exported a filled ledger is exported and nothing else is done: the memory a process ever had
+is that of the export alone.
 """
 
 import argparse
@@ -39,15 +42,19 @@ EXPORTED_ROWS_MAX = 1_000_000
 
 
 def main() -> None:
-    """Fill, ask, print."""
+    """Fill and ask, or export; print."""
     parser = argparse.ArgumentParser(prog="bench.asked", description=__doc__)
     parser.add_argument("file", type=Path)
     parser.add_argument("--rows", type=int, default=300_000)
     parser.add_argument("--users", type=int, default=20_000)
+    parser.add_argument("--exported", action="store_true")
     given = parser.parse_args()
     store = open_store(f"sqlite:///{given.file}")
-    fill(store, Load(rows=given.rows, users=given.users, days=DAYS, seed=1, seconds=0.0))
-    print(json.dumps(questions(store) | exported(store)))
+    if given.exported:
+        print(json.dumps(exported(store)))
+    else:
+        fill(store, Load(rows=given.rows, users=given.users, days=DAYS, seed=1, seconds=0.0))
+        print(json.dumps(questions(store)))
     store.close()
 
 

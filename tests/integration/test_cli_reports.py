@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from collections.abc import Generator
 from decimal import Decimal
 from pathlib import Path
@@ -214,3 +215,43 @@ def test_scheduled_reports_are_listed_run_and_recorded(
     assert delivered[0] == 0
     assert len(list((tmp_path / "out").iterdir())) == 1
     assert json.loads(recorded[1]) == {"data": []}
+
+
+def test_a_table_too_wide_for_the_terminal_becomes_lines(
+    where: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "40")
+
+    code, narrow = run("activity", "--limit", "1", *RANGE, *where)
+    monkeypatch.setenv("COLUMNS", "110")
+    _, wide = run("activity", "--limit", "1", *RANGE, *where)
+
+    assert code == 0
+    assert max(map(len, narrow.splitlines())) <= 40
+    assert re.search(r"Prompt tokens +[0-9,]{7,}", narrow)
+    assert re.search(r"llama.* [0-9,]{7,} ", wide)
+
+
+def test_activity_without_names_of_figures_shows_the_usual_ones(where: list[str]) -> None:
+    usual = run("activity", *RANGE, *where)
+
+    assert run("activity", "--metrics", "", *RANGE, *where) == usual
+
+
+def test_two_words_on_where_to_begin_are_refused(where: list[str]) -> None:
+    code, said = run("activity", "--since", "3d", *RANGE, *where)
+
+    assert code == 2
+    assert "--since and --from both say where to begin" in said
+
+
+def test_bars_of_top_users_show_what_they_are_sorted_by(where: list[str]) -> None:
+    code, said = run("users", "top", "--by", "sessions", "--since", "9999d", *where)
+    _, moments = run("users", "top", "--by", "last_seen", "--since", "9999d", *where)
+
+    bars = [len(line.rstrip().split()[-1]) for line in said.splitlines() if "█" in line]
+    assert code == 0
+    assert bars == sorted(bars, reverse=True)
+    assert "█" not in moments

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from regulars.cli import filters
 from regulars.cli.answers import (
     KEY_VARIABLE,
     Answers,
@@ -15,27 +16,24 @@ from regulars.cli.answers import (
     json_text,
     report,
 )
-from regulars.cli.filters import (
-    FromOption,
-    KeyOption,
-    ModelOption,
-    ProviderOption,
-    ToOption,
-    UserOption,
-    ZoneOption,
-    params,
-)
 from regulars.cli.generation import shown
 from regulars.cli.options import ConfigOption, JsonOption, failed
 from regulars.reports.definitions import METRICS as KNOWN_METRICS
 
 METRICS: Final = "requests,failed_requests,prompt_tokens,cached_share,completion_tokens,cost"
+MONTH: Final = "30d"
 BAR_CHARS: Final = 12
 ROWS_MAX: Final = 1000
 NOBODY: Final = "(none)"
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉"
 
-SinceDefault = Annotated[str, typer.Option("--since", help="How far back, like 7d, 12h or 30m.")]
+SinceDefaultOption = Annotated[
+    str, typer.Option("--since", help="How far back, like 7d, 12h or 30m.")
+]
+SinceMonth = Annotated[
+    str | None,
+    typer.Option("--since", show_default=MONTH, help="How far back, like 7d, 12h or 30m."),
+]
 MetricsOption = Annotated[str, typer.Option("--metrics", help="Figures of each group.")]
 LimitOption = Annotated[int, typer.Option(min=1, max=ROWS_MAX, help="How many rows.")]
 
@@ -52,14 +50,14 @@ def activity(
     step: Annotated[
         str | None, typer.Option(help="Group by time too: minute, hour, day, week, month.")
     ] = None,
-    since: SinceDefault = "30d",
-    from_: FromOption = None,
-    to: ToOption = None,
-    user: UserOption = None,
-    model: ModelOption = None,
-    provider: ProviderOption = None,
-    key: KeyOption = None,
-    time_zone: ZoneOption = "UTC",
+    since: SinceMonth = None,
+    from_: filters.FromOption = None,
+    to: filters.ToOption = None,
+    user: filters.UserOption = None,
+    model: filters.ModelOption = None,
+    provider: filters.ProviderOption = None,
+    key: filters.KeyOption = None,
+    time_zone: filters.ZoneOption = "UTC",
     metrics: MetricsOption = METRICS,
     limit: LimitOption = 50,
     as_json: JsonOption = False,
@@ -68,23 +66,24 @@ def activity(
     config: ConfigOption = None,
 ) -> None:
     """Show what was used, by any dimensions."""
-    asked = params(
-        since=None if from_ else since, from_=from_, to=to, user=user, model=model,
+    metrics = ",".join(name.strip() for name in metrics.split(",")) or METRICS
+    asked = filters.params(
+        since=since or (None if from_ else MONTH), from_=from_, to=to, user=user, model=model,
         provider=provider, api_key_hash=key, time_zone=time_zone, group_by=by or None,
         granularity=step, metrics=metrics, limit=str(limit),
         order_by=None if step else _first(metrics),
     )  # fmt: skip
     with answers(url, key_env, config) as source:
-        _show(report(source, asked), metrics, as_json=as_json)
+        _show(report(source, asked), metrics, charted=_first(metrics), as_json=as_json)
 
 
 @users.command()
 def top(
     *,
     by: Annotated[str, typer.Option(help="Sort by this figure, greatest first.")] = "cost",
-    since: SinceDefault = "7d",
-    model: ModelOption = None,
-    provider: ProviderOption = None,
+    since: SinceDefaultOption = "7d",
+    model: filters.ModelOption = None,
+    provider: filters.ProviderOption = None,
     limit: LimitOption = 20,
     as_json: JsonOption = False,
     url: UrlOption = None,
@@ -92,27 +91,27 @@ def top(
     config: ConfigOption = None,
 ) -> None:
     """Show the end users who used most."""
-    metrics = ",".join(dict.fromkeys([by, *METRICS.split(",")]))
-    asked = params(
+    metrics = ",".join(dict.fromkeys([by.strip(), *METRICS.split(",")]))
+    asked = filters.params(
         since=since, model=model, provider=provider, group_by="user", metrics=metrics,
         order_by=by, limit=str(limit),
     )  # fmt: skip
     with answers(url, key_env, config) as source:
-        _show(report(source, asked), metrics, as_json=as_json)
+        _show(report(source, asked), metrics, charted=by.strip(), as_json=as_json)
 
 
 @users.command()
 def show(
     user: Annotated[str, typer.Argument(metavar="ID", help="The end user.")],
     *,
-    since: SinceDefault = "30d",
+    since: SinceDefaultOption = MONTH,
     as_json: JsonOption = False,
     url: UrlOption = None,
     key_env: KeyEnvOption = KEY_VARIABLE,
     config: ConfigOption = None,
 ) -> None:
     """Show one end user: in all, by model and by day."""
-    base = params(since=since, user=user)
+    base = filters.params(since=since, user=user)
     figures = f"{METRICS},sessions,cache_saving,last_seen"
     with answers(url, key_env, config) as source:
         found = _user(source, base, figures)
@@ -122,7 +121,7 @@ def show(
         typer.echo(json_text({"user": user, **found}))
         return
     for name, metrics in (("total", figures), ("by_model", METRICS), ("by_day", METRICS)):
-        _show(found[name], metrics, as_json=False)
+        _show(found[name], metrics, charted="cost", as_json=False)
 
 
 def _user(source: Answers, base: Params, figures: str) -> dict[str, list[dict[str, Any]]]:
@@ -138,7 +137,7 @@ def _first(metrics: str) -> str:
     return "cost" if "cost" in names else names[0]
 
 
-def _show(rows: list[dict[str, Any]], metrics: str, *, as_json: bool) -> None:
+def _show(rows: list[dict[str, Any]], metrics: str, *, charted: str, as_json: bool) -> None:
     if as_json:
         typer.echo(json_text({"data": rows}))
         return
@@ -148,12 +147,15 @@ def _show(rows: list[dict[str, Any]], metrics: str, *, as_json: bool) -> None:
     from regulars.cli.tables import print_table
 
     figures = metrics.split(",")
-    charted = _first(metrics)
-    most = max((float(row[charted] or 0) for row in rows), default=0.0)
+    lengths = [_length(row[charted]) for row in rows]
+    most = max(lengths)
     headings = {name: _heading(name) for name in rows[0]}
     print_table(
         [*headings.values(), ""],
-        [[*_cells(row, figures), _bar(float(row[charted] or 0), most)] for row in rows],
+        [
+            [*_cells(row, figures), _bar(length, most)]
+            for row, length in zip(rows, lengths, strict=True)
+        ],
         numbers=[headings[name] for name in figures if name in headings],
     )
 
@@ -183,6 +185,11 @@ def _figure(name: str, value: Any) -> str:
         return f"{value:,}"
     text = f"{value:,.6f}".rstrip("0").rstrip(".")
     return f"${text}" if metric is not None and metric.unit == "nanousd" else text
+
+
+def _length(value: Any) -> float:
+    """Return what a bar shows of a figure; a moment has no length."""
+    return 0.0 if value is None or isinstance(value, str) else float(value)
 
 
 def _bar(value: float, most: float) -> str:

@@ -10,17 +10,8 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO, Final
 
 import typer
 
+from regulars.cli import filters
 from regulars.cli.answers import KEY_VARIABLE, KeyEnvOption, UrlOption, answers
-from regulars.cli.filters import (
-    FromOption,
-    KeyOption,
-    ModelOption,
-    ProviderOption,
-    ToOption,
-    UserOption,
-    ZoneOption,
-    params,
-)
 from regulars.cli.options import ConfigOption, JsonOption, failed
 from regulars.cli.since import SinceOption
 
@@ -41,13 +32,13 @@ def export(
         typer.Option("--format", help="csv, jsonl, parquet or pdf; absent: by the file's name."),
     ] = None,
     since: SinceOption = None,
-    from_: FromOption = None,
-    to: ToOption = None,
-    user: UserOption = None,
-    model: ModelOption = None,
-    provider: ProviderOption = None,
-    key: KeyOption = None,
-    time_zone: ZoneOption = "UTC",
+    from_: filters.FromOption = None,
+    to: filters.ToOption = None,
+    user: filters.UserOption = None,
+    model: filters.ModelOption = None,
+    provider: filters.ProviderOption = None,
+    key: filters.KeyOption = None,
+    time_zone: filters.ZoneOption = "UTC",
     by: Annotated[
         str | None, typer.Option(help="Group by these, like user,model; absent: every request.")
     ] = None,
@@ -66,7 +57,7 @@ def export(
     """Write requests, or a report of them, into a file."""
     to_file = str(output) != "-"
     chosen = file_format or (output.suffix.removeprefix(".") if to_file else "csv")
-    asked = params(
+    asked = filters.params(
         format=chosen, since=since, from_=from_, to=to, user=user, model=model,
         provider=provider, api_key_hash=key, time_zone=time_zone, group_by=by, metrics=metrics,
         granularity=step, bare="true" if bare else None,

@@ -17,6 +17,7 @@ from regulars.reports.definitions import METRICS
 from regulars.reports.schema import Distinct, Last, Quantile, Ratio, ReportQuery, Sum
 from regulars.reports.windows import Bucket
 from regulars.stores.sqlite.columns import PLACES, counted, dimensions, figure, figures, needs_rows
+from regulars.stores.sqlite.names import NOBODY_ID
 from regulars.stores.sqlite.places import PLACE_BITS, bound
 from regulars.stores.sqlite.slices import ROWS, TIME_COLUMN, End, Slice, Table, slices
 
@@ -26,6 +27,7 @@ LEAST: Final = -(1 << 62)
 
 _Span = tuple[int, int, int, int]
 """First unit, the one past the last, the bucket's number, the sign."""
+Parts = Mapping[Table, Sequence[_Span]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,10 @@ class Wheres:
     values: Mapping[str, Any]
     user_ids: Sequence[int] | None = None
     """Only these people, where the conditions name them; nobody is none of them."""
+    named_only: bool = False
+    """Whether what names nobody is left out."""
+    numbers: range | None = None
+    """Only people with these numbers, in tables by user; rows are not looked at for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +53,36 @@ class Compiled:
     values: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A question and the parts that answer it."""
+
+    query: ReportQuery
+    wheres: Wheres
+    parts: Parts
+
+    @property
+    def minus(self) -> bool:
+        """Whether some parts are subtracted."""
+        return any(span[3] < 0 for spans in self.parts.values() for span in spans)
+
+    def times(self, table: Table) -> str:
+        """Return what stands before a figure of this table."""
+        match {span[3] for span in self.parts[table]}:
+            case signs if -1 not in signs:
+                return ""
+            case signs if 1 not in signs:
+                return "-"
+            case _:
+                return "sign * "
+
+
 def compile_query(query: ReportQuery, wheres: Wheres, buckets: Sequence[Bucket]) -> Compiled:
     """Return the SELECT without order and limit. Source: `reports.definitions` for each metric."""
-    parts = _parts(query, wheres, buckets)
+    parts = parts_of(query, wheres, buckets)
     groups = [f"g{number}" for number in range(len(query.dimensions) + 1)]
-    minus = any(span[3] < 0 for spans in parts.values() for span in spans)
-    wanted = _Wanted(query, wheres, tuple(parts), minus)
-    values = {
-        **wheres.values,
-        **{f"{table}_parts": json.dumps(found) for table, found in parts.items()},
-    }
-    metrics = ", ".join(f"{_metric(name)} AS m{n}" for n, name in enumerate(query.metrics))
+    wanted = Wanted(query, wheres, parts)
+    metrics = metrics_sql(query)
     grouped = query.step is not None or query.dimensions
     # Without groups there is one answer, even of nothing.
     keys = ", ".join(
@@ -67,10 +92,10 @@ def compile_query(query: ReportQuery, wheres: Wheres, buckets: Sequence[Bucket])
     sorted_by = groups if query.step else groups[1:]
     by = f" GROUP BY {', '.join(sorted_by)}" if grouped else ""
     names = figures(query.metrics)
-    if minus:
+    if wanted.minus:
         # Who was there only in what was subtracted was not there.
         names, by = tuple({*names, "requests"}), f"{by} HAVING sum(f_requests) > 0"
-    ctes = [_parts_cte(table) for table in parts]
+    ctes = [parts_cte(table) for table in parts]
     quantiles = _quantiles(query)
     origin = f"({_union(wanted, names)})"
     if quantiles and wheres.user_ids is not None:
@@ -90,16 +115,14 @@ def compile_query(query: ReportQuery, wheres: Wheres, buckets: Sequence[Bucket])
         quantile = isinstance(formula, Quantile)
         source = f"q_{formula.figure}.p{formula.percent}" if quantile else f"base.m{number}"
         columns.append(f"{source} AS m{number}")
-    return Compiled(f"WITH {', '.join(ctes)} SELECT {', '.join(columns)} FROM base{joins}", values)
+    sql = f"WITH {', '.join(ctes)} SELECT {', '.join(columns)} FROM base{joins}"
+    return Compiled(sql, values_of(wanted))
 
 
-@dataclass(frozen=True, slots=True)
-class _Wanted:
-    query: ReportQuery
-    wheres: Wheres
-    tables: tuple[Table, ...]
-    minus: bool
-    """Whether some parts are subtracted."""
+def values_of(wanted: Wanted) -> dict[str, Any]:
+    """Return what is bound: the conditions' values and the parts."""
+    parts = {f"{table}_parts": json.dumps(found) for table, found in wanted.parts.items()}
+    return {**wanted.wheres.values, **parts}
 
 
 def _level(query: ReportQuery) -> Table:
@@ -111,9 +134,8 @@ def _level(query: ReportQuery) -> Table:
     return "blocks" if asked == {"user"} else "daily"
 
 
-def _parts(
-    query: ReportQuery, wheres: Wheres, buckets: Sequence[Bucket]
-) -> dict[Table, list[_Span]]:
+def parts_of(query: ReportQuery, wheres: Wheres, buckets: Sequence[Bucket]) -> Parts:
+    """Cut the question's time into parts of tables."""
     level, less = _level(query), _less(query, wheres)
     found: dict[Table, list[_Span]] = {}
     for number, bucket in enumerate(buckets):
@@ -144,13 +166,14 @@ def _spans(part: Slice, number: int, wheres: Wheres) -> list[_Span]:
     assert part.end is not None, "buckets are closed"
     if part.table in ROWS:
         return [(bound(part.start), bound(part.end), number, part.sign)]
-    if wheres.user_ids is not None:
+    if wheres.user_ids is not None or wheres.numbers is not None:
         # A seek per unit for each person, instead of a walk over everyone's.
-        return [(unit, unit + 1, number, 1) for unit in range(part.start, part.end)]
+        return [(unit, unit + 1, number, part.sign) for unit in range(part.start, part.end)]
     return [(part.start, part.end, number, part.sign)]
 
 
-def _parts_cte(table: Table) -> str:
+def parts_cte(table: Table) -> str:
+    """Return the table of a table's parts."""
     return (
         f"{table}_part (first, past, bucket, sign) AS MATERIALIZED (SELECT json_extract(value, '$[0]'), "
         f"json_extract(value, '$[1]'), json_extract(value, '$[2]'), json_extract(value, '$[3]') "
@@ -158,11 +181,12 @@ def _parts_cte(table: Table) -> str:
     )
 
 
-def _union(wanted: _Wanted, names: Sequence[str]) -> str:
-    return " UNION ALL ".join(_select(wanted, table, names) for table in wanted.tables)
+def _union(wanted: Wanted, names: Sequence[str]) -> str:
+    return " UNION ALL ".join(part_select(wanted, table, names) for table in wanted.parts)
 
 
-def _select(wanted: _Wanted, table: Table, names: Sequence[str]) -> str:
+def part_select(wanted: Wanted, table: Table, names: Sequence[str]) -> str:
+    """Return the SELECT of one table's groups `g…`, figures `f_…` and `last_us`."""
     of_row = table in ROWS
     query, wheres = wanted.query, wanted.wheres
     bucketed = query.step is not None or any(_quantiles(query))
@@ -170,7 +194,7 @@ def _select(wanted: _Wanted, table: Table, names: Sequence[str]) -> str:
     for number, name in enumerate(query.dimensions, start=1):
         columns.append(f"{_dimension(name, of_row=of_row)} AS g{number}")
     columns += [f"{_dimension(name, of_row=of_row)} AS d_{name}" for name in counted(query.metrics)]
-    times = "sign * " if wanted.minus else ""
+    times = wanted.times(table)
     columns += [f"{times}({figure(name, of_row=of_row)}) AS f_{name}" for name in names]
     if any(isinstance(METRICS[name].formula, Last) for name in query.metrics):
         columns.append(f"(row >> {PLACE_BITS}) AS last_us" if of_row else "last_us")
@@ -189,8 +213,13 @@ def _origin(table: Table, wheres: Wheres) -> str:
         limits = f"{_KEY_TABLE[table]}.row >= first AND {_KEY_TABLE[table]}.row < past"
     elif wheres.user_ids is not None:
         limits = f"{TIME_COLUMN[table]} = first"
+    elif wheres.numbers is not None:
+        start, stop = wheres.numbers.start, wheres.numbers.stop
+        limits = f"{TIME_COLUMN[table]} = first AND end_user_id >= {start} AND end_user_id < {stop}"
     else:
         limits = f"{TIME_COLUMN[table]} >= first AND {TIME_COLUMN[table]} < past"
+    if wheres.named_only and (wheres.numbers is None or NOBODY_ID in wheres.numbers or of_row):
+        conditions.append(f"coalesce(+end_user_id, {NOBODY_ID}) <> {NOBODY_ID}")
     account = "+account_id" if of_row else "account_id"
     conditions = [limits, f"{account} = :account", *conditions]
     if wheres.user_ids is not None:
@@ -204,6 +233,11 @@ _KEY_TABLE: Final[Mapping[str, str]] = {
     "by_user": "by_user",
     "tail": "tail",
 }
+
+
+def metrics_sql(query: ReportQuery) -> str:
+    """Return the expressions of the question's metrics, `m0` …, over figures `f_…`."""
+    return ", ".join(f"{_metric(name)} AS m{n}" for n, name in enumerate(query.metrics))
 
 
 def _metric(name: str) -> str:

@@ -27,6 +27,7 @@ from regulars.stores.sqlite.names import NOBODY_ID, texts_of
 from regulars.stores.sqlite.ranked import RankBounds, Ranked, ranked_first
 from regulars.stores.sqlite.readers import Readers
 from regulars.stores.sqlite.rollups import BLOCK_DAYS, DAY_US, HOUR_US
+from regulars.stores.sqlite.stretches import compile_stretches, newest_number
 
 CURSOR_CHARS_MAX: Final = 4000
 UNKNOWN_ID: Final = -1
@@ -93,17 +94,26 @@ def _select(
     connection: sqlite3.Connection, query: ReportQuery, wheres: Wheres, spans: Sequence[Bucket]
 ) -> list[tuple[Any, ...]]:
     """Return sort terms, groups and metrics of each row: one row more than the limit."""
-    compiled = compile_query(query, wheres, spans)
     terms = sort_terms(query, {name: _sorted_by(name) for name in query.dimensions})
-    values = compiled.values | {"limit": query.limit + 1}
+    bound: dict[str, Any] = {"limit": query.limit + 1}
     after, seek = "", _seek(query, terms)
     if seek is not None:
         after, last = seek
-        values |= last
+        bound |= last
     order = ", ".join(f"{term} {'DESC' if falls else 'ASC'}" for term, falls in terms)
     keys = ", ".join(f"{term} AS k{number}" for number, (term, _) in enumerate(terms))
-    sql = f"SELECT {keys}, * FROM ({compiled.sql}){after} ORDER BY {order} LIMIT :limit"
-    return connection.execute(sql, values).fetchall()
+
+    def first_of(select: str) -> str:
+        return f"SELECT {keys}, * FROM ({select}){after} ORDER BY {order} LIMIT :limit"
+
+    stretched = compile_stretches(query, wheres, spans, newest_number(connection))
+    if stretched is not None:
+        sql = stretched.first_of_all(first_of, [falls for _, falls in terms])
+        found = connection.execute(sql, stretched.values | bound).fetchall()
+        if stretched.all_there(found):
+            return found
+    compiled = compile_query(query, wheres, spans)
+    return connection.execute(first_of(compiled.sql), compiled.values | bound).fetchall()
 
 
 def _account(connection: sqlite3.Connection, account: str) -> int:
@@ -143,6 +153,7 @@ def _wheres(
     rows: list[str] = []
     rollups: list[str] = []
     people: list[int] | None = None
+    named_only = False
     for number, condition in enumerate(conditions):
         place = PLACES[condition.dimension]
         named = f"w{number}"
@@ -158,6 +169,9 @@ def _wheres(
             people = kept if people is None else [one for one in people if one in kept]
             continue
         negated = condition.operator in ("neq", "not_in")
+        if place.kind == "user" and negated and kept == [NOBODY_ID]:
+            named_only = True
+            continue
         if len(kept) == 1:
             # A set of one asked for each row: a quarter of the time of the top users.
             values[named] = kept[0]
@@ -170,7 +184,7 @@ def _wheres(
         rollups.append(f"+{place.rollup} {test}")
     if people is not None:
         values["user_ids"] = json.dumps(people)
-    return Wheres(rows, rollups, values, people)
+    return Wheres(rows, rollups, values, people, named_only=named_only)
 
 
 def _containing(dimension: str, named: str) -> str:
