@@ -142,6 +142,18 @@ def test_an_export_is_whole_or_not_there(where: list[str], tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_export_as_json_to_the_screen_is_lines_of_json(
+    where: list[str], rows: list[Generation]
+) -> None:
+    result = CliRunner().invoke(app, ["export", "--json", "--bare", *RANGE, *where])
+    refused, reason = run("export", "--json", "--format", "csv", *RANGE, *where)
+
+    assert result.exit_code == 0
+    assert len([json.loads(line) for line in result.stdout.splitlines()]) == len(rows)
+    assert refused == 1
+    assert "leave one" in reason
+
+
 def test_parquet_has_types_exact_money_and_every_id(
     where: list[str], tmp_path: Path, rows: list[Generation]
 ) -> None:

@@ -56,7 +56,10 @@ def export(
 ) -> None:
     """Write requests, or a report of them, into a file."""
     to_file = str(output) != "-"
-    chosen = file_format or (output.suffix.removeprefix(".") if to_file else "csv")
+    to_screen = "jsonl" if as_json else "csv"
+    chosen = file_format or (output.suffix.removeprefix(".") if to_file else to_screen)
+    if as_json and not to_file and chosen != "jsonl":
+        raise failed(f"--json and --format {chosen} are two things on standard output; leave one")
     asked = filters.params(
         format=chosen, since=since, from_=from_, to=to, user=user, model=model,
         provider=provider, api_key_hash=key, time_zone=time_zone, group_by=by, metrics=metrics,
