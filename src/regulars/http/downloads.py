@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from regulars.exports.export import MEDIA_TYPES, ExportQuery, Source, export_pieces
 from regulars.exports.missing import ExportError
-from regulars.http.turns import Turns
+from regulars.http.turns import Turns, give_way
 from regulars.model.errors import CallerError, UnavailableError
 
 EXPORTS_MAX: Final = 2
@@ -97,6 +97,7 @@ class _Download:
             self._places.give_back()
 
     def _next(self) -> bytes | None:
+        give_way()
         try:
             return next(self._pieces, None)
         except ExportError as exc:
