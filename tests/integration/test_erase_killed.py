@@ -11,6 +11,7 @@ from threading import Thread
 import pytest
 from msgspec.structs import replace
 
+from fakes.kept_files import kept
 from fakes.provider import ScriptedProvider
 from fakes.provider_script import Script
 from fakes.sample_ledger import sample_rows
@@ -37,8 +38,7 @@ erase_user(store, "default", (sys.argv[2],), now_s=float(sys.argv[3]))
 
 
 def bytes_left(folder: Path) -> list[str]:
-    files = [file for file in folder.iterdir() if file.is_file()]
-    return [file.name for file in files if CANARY.encode() in file.read_bytes()]
+    return [name for name, content in kept(folder).items() if CANARY.encode() in content]
 
 
 def wait_until(so: Callable[[], bool]) -> None:

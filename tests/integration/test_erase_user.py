@@ -7,6 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from fakes.kept_files import kept
 from fakes.provider import ScriptedProvider
 from fakes.running_gateway import running_gateway
 from fakes.sample_ledger import sample_rows
@@ -26,7 +27,7 @@ ALL = Filter("default")
 
 
 def bytes_left(folder: Path, text: str = CANARY) -> list[str]:
-    return [file.name for file in folder.iterdir() if text.encode() in file.read_bytes()]
+    return [name for name, content in kept(folder).items() if text.encode() in content]
 
 
 def filled(folder: Path, *, count: int = 600) -> SqliteStore:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from fakes.kept_files import kept
 from fakes.provider import ScriptedProvider
 from fakes.running_gateway import Answer, RunningGateway, running_gateway
 from regulars.cli.main import app
@@ -97,7 +98,7 @@ def test_a_display_name_stands_beside_the_id_and_goes_with_it(tmp_path: Path) ->
         one = gateway.get("/api/v1/users/u-1").json["data"]
         listed = gateway.get("/api/v1/users").json["data"]
         page = gateway.get("/users/u-1").body.decode()
-        kept = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+        written = b"".join(kept(tmp_path).values())
         gone = gateway.request("DELETE", "/api/v1/users/u-1", key=gateway.management_key)
         after = gateway.get("/api/v1/users").json["data"]
 
@@ -105,7 +106,7 @@ def test_a_display_name_stands_beside_the_id_and_goes_with_it(tmp_path: Path) ->
     assert one["display_name"] == shown
     assert [user["display_name"] for user in listed] == [shown]
     assert shown in page
-    assert shown.encode() not in kept
+    assert shown.encode() not in written
     assert gone.json["data"]["occurrences_left"] == 0
     assert [user["display_name"] for user in after] == [None]
 

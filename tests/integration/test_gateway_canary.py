@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from fakes.faulty_gateway import UPSTREAM_KEY, faulty_gateway
+from fakes.kept_files import kept
 from fakes.provider import Script, ScriptedProvider, error_script
 from fakes.raw_client import CHAT, RawClient, request_of
 from fakes.running_gateway import MODEL, Answer, RunningGateway, catalog, running_gateway
@@ -85,9 +86,7 @@ def found(text: str, *words: str) -> list[str]:
 
 
 def files_under(folder: Path) -> str:
-    return "\n".join(
-        file.read_bytes().decode("latin-1") for file in folder.rglob("*") if file.is_file()
-    )
+    return "\n".join(content.decode("latin-1") for content in kept(folder).values())
 
 
 def ask(gateway: RunningGateway, *, stream: bool, model: str = MODEL) -> Answer:

@@ -13,6 +13,7 @@ import pytest
 from msgspec import Raw
 
 from conformance.stores.ledgers import generation
+from fakes.kept_files import kept
 from fakes.provider import Script, ScriptedProvider, error_script
 from fakes.running_gateway import MODEL, Answer, RunningGateway, running_gateway
 from regulars.config.settings import ContentSettings
@@ -60,7 +61,7 @@ def content_of(running: RunningGateway, got: Answer, *, key: str | None = None) 
 
 
 def files_under(folder: Path) -> bytes:
-    return b"".join(file.read_bytes() for file in folder.rglob("*") if file.is_file())
+    return b"".join(kept(folder).values())
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -4,6 +4,7 @@ import json
 import time
 from pathlib import Path
 
+from fakes.kept_files import kept
 from fakes.provider import ScriptedProvider
 from fakes.running_gateway import HELLO, MODEL, RunningGateway, running_gateway
 from regulars.app import new_key
@@ -100,7 +101,7 @@ def test_pseudonyms_at_rest_leave_no_id_in_any_file(tmp_path: Path) -> None:
         gateway.chat(user="canary-4711")
         gateway.chat(user="canary-4711")
         found = gateway.get("/api/v1/generations?user=canary-4711").json["data"]
-        files = [file.name for file in tmp_path.iterdir() if b"canary" in file.read_bytes()]
+        files = [name for name, content in kept(tmp_path).items() if b"canary" in content]
         erased = gateway.request("DELETE", "/api/v1/users/canary-4711", key=gateway.management_key)
 
     assert files == []

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import pytest
 
+from fakes.kept_files import kept
 from fakes.provider import Script, ScriptedProvider, error_script
 from fakes.raw_client import RawClient, chat_request
 from fakes.running_gateway import RunningGateway, running_gateway
@@ -31,7 +32,7 @@ def told(data: bytes) -> bool:
 
 
 def files_that_tell(folder: Path) -> set[str]:
-    return {file.name for file in folder.iterdir() if file.is_file() and told(file.read_bytes())}
+    return {name for name, content in kept(folder).items() if told(content)}
 
 
 def send_by_every_path(gateway: RunningGateway) -> list[bytes]:

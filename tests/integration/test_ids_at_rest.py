@@ -11,6 +11,7 @@ from urllib.parse import quote
 import pytest
 from typer.testing import CliRunner
 
+from fakes.kept_files import kept
 from fakes.provider import ScriptedProvider
 from fakes.running_gateway import HELLO, MODEL, RunningGateway, running_gateway
 from regulars.cli.main import app
@@ -25,7 +26,7 @@ ENCRYPTED, PSEUDONYM = IdentitySettings("encrypted"), IdentitySettings("pseudony
 def files_with(folder: Path, text: str) -> list[str]:
     forms = {text.encode(), json.dumps(text).encode()[1:-1]}
     return [
-        file.name for file in folder.iterdir() if any(form in file.read_bytes() for form in forms)
+        name for name, content in kept(folder).items() if any(form in content for form in forms)
     ]
 
 

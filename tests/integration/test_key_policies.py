@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from fakes.kept_files import kept
 from fakes.provider import ScriptedProvider
 from fakes.running_gateway import Answer, RunningGateway, running_gateway
 from regulars.cli.main import app
@@ -25,7 +26,7 @@ def send(gateway: RunningGateway, method: str, path: str = "", **fields: Any) ->
 
 
 def files_with(folder: Path, text: str) -> list[str]:
-    return [file.name for file in folder.iterdir() if text.encode() in file.read_bytes()]
+    return [name for name, content in kept(folder).items() if text.encode() in content]
 
 
 def test_a_signed_key_is_made_used_and_given_another_secret(tmp_path: Path) -> None:
