@@ -40,16 +40,20 @@ class Authenticator:
         """
         if authorization is None:
             raise UnauthenticatedError(f"no API key; {_HOWTO}")
-        # By the header's digest: what it says is looked at again only when its time is up.
-        header = blake2b(authorization, digest_size=HEADER_DIGEST_BYTES).digest()
-        recent = self._recent.get(header)
-        if recent is not None and self._clock() < recent[1]:
-            return recent[0]
+        digest = header_digest(authorization)
+        key = self.known(digest)
+        if key is not None:
+            return key
         key = await self._identify(authorization)
-        self._recent[header] = (key, self._clock() + CACHE_S)
+        self._recent[digest] = (key, self._clock() + CACHE_S)
         if len(self._recent) > CACHE_KEYS_MAX:
             self._recent.popitem(last=False)
         return key
+
+    def known(self, digest: bytes) -> ApiKey | None:
+        """Return the key of a header with this digest; None where it is to be looked at again."""
+        recent = self._recent.get(digest)
+        return recent[0] if recent is not None and self._clock() < recent[1] else None
 
     async def _identify(self, authorization: bytes) -> ApiKey:
         scheme, _, secret = authorization.partition(b" ")
@@ -86,6 +90,11 @@ class Authenticator:
         if len(self._known) > CACHE_KEYS_MAX:
             self._known.popitem(last=False)
         return key
+
+
+def header_digest(authorization: bytes) -> bytes:
+    """Return what stands for an authorization header, so that no secret has to be kept."""
+    return blake2b(authorization, digest_size=HEADER_DIGEST_BYTES).digest()
 
 
 def require_inference(key: ApiKey) -> ApiKey:

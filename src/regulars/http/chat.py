@@ -2,8 +2,6 @@
 
 import random
 import time
-from collections.abc import Mapping
-from typing import Final
 
 from msgspec import Struct
 
@@ -15,18 +13,16 @@ from regulars.http.asgi import Receive, Scope, Send
 from regulars.http.auth import Authenticator, require_inference
 from regulars.http.body import take_body
 from regulars.http.errors import send_error
+from regulars.http.head import HEAD, Head, read_head
 from regulars.http.peer import Peers
 from regulars.http.reply import Reply
-from regulars.http.server import CONNECTION, CYCLE
-from regulars.http.wanted import WantedReader, wants_metadata
-from regulars.identity.end_user import refuse_repeated
+from regulars.http.server import BODY, CONNECTION, CYCLE
+from regulars.http.wanted import WantedReader
 from regulars.ledger.sightings import SightingsKeeper
 from regulars.model.caller import ApiKey
-from regulars.model.errors import GatewayError, MethodNotAllowedError
+from regulars.model.errors import GatewayError
 from regulars.model.ids import GENERATION_RANDOM_BITS, generation_id
 from regulars.wire.chat import ChatRequest, parse_chat, service_tier
-
-LABEL_CHARS_MAX: Final = 256
 
 
 class _Arrival(Struct, frozen=True, gc=False):
@@ -66,22 +62,24 @@ class ChatRoute:
         # Taken out: a scope that holds what holds it waits for the garbage collector.
         connection, cycle = scope.pop(CONNECTION), scope.pop(CYCLE)
         try:
-            if scope["method"] != "POST":
-                raise MethodNotAllowedError(f"method {scope['method']}: use POST here")
-            headers = dict(scope["headers"])
-            if len(headers) != len(scope["headers"]):
-                refuse_repeated(scope["headers"])
-            key = await self._auth.caller(headers.get(b"authorization"))
+            head: Head | None = scope.get(HEAD)
+            if head is None:
+                head = read_head(scope, self._peers)
+                scope[HEAD] = head
+                connection.repeats(scope)
+            key = self._auth.known(head.digest)
+            if key is None:
+                key = await self._auth.caller(head.headers.get(b"authorization"))
             require_inference(key)
             self._relay.admit(key.hash)
             try:
-                body = await take_body(connection, cycle, headers, self._body_limit_bytes)
-                call = self._call(arrival, key, parse_chat(body), headers)
+                body = scope.pop(BODY, None)
+                if body is None:
+                    body = await take_body(connection, cycle, head.headers, self._body_limit_bytes)
+                call = self._call(arrival, key, parse_chat(body), head)
                 user = call.accepted.end_user
-                if self._sightings is not None and user is not None:
-                    address = self._peers.address(scope["client"], headers)
-                    if address is not None:
-                        self._sightings.saw(key.account, user, address)
+                if self._sightings is not None and user is not None and head.address is not None:
+                    self._sightings.saw(key.account, user, head.address)
                 await self._relay.chat(call, Reply(connection, cycle))
             finally:
                 self._relay.release(key.hash)
@@ -92,14 +90,8 @@ class ChatRoute:
         finally:
             connection.on_gone = None
 
-    def _call(
-        self,
-        arrival: "_Arrival",
-        key: ApiKey,
-        request: ChatRequest,
-        headers: Mapping[bytes, bytes],
-    ) -> Call:
-        wanted = self._wanted.read(request, key, headers)
+    def _call(self, arrival: "_Arrival", key: ApiKey, request: ChatRequest, head: Head) -> Call:
+        wanted = self._wanted.read(request, key, head.headers)
         accepted = Accepted(
             id=arrival.id,
             created_at_us=arrival.created_at_us,
@@ -111,9 +103,9 @@ class ChatRoute:
             prompt_bytes=request.body_bytes,
             end_user=wanted.end_user,
             session=wanted.session,
-            app=_label(headers.get(b"x-openrouter-title") or headers.get(b"x-title")),
-            referer=_label(headers.get(b"http-referer")),
-            user_agent=_label(headers.get(b"user-agent")),
+            app=head.app,
+            referer=head.referer,
+            user_agent=head.user_agent,
             service_tier=service_tier(request) if "service_tier" in request.fields else None,
         )
         return Call(
@@ -121,16 +113,6 @@ class ChatRoute:
             request,
             wanted.candidates,
             wanted.cold_reason,
-            wants_metadata=wants_metadata(headers),
+            wants_metadata=head.wants_metadata,
             terms=key.terms,
         )
-
-
-def _label(value: bytes | None) -> str | None:
-    """Return a header's text, bounded and printable, None when there is nothing to show."""
-    if not value:
-        return None
-    text = value[:LABEL_CHARS_MAX].decode("utf-8", "replace")
-    if not text.isprintable():
-        text = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
-    return text

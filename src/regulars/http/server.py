@@ -17,6 +17,7 @@ from uvicorn.protocols.http.httptools_impl import (
 
 from regulars.config.settings import ServerSettings
 from regulars.http.errors import error_body
+from regulars.http.repeated import RepeatedHead, cut_head
 from regulars.model.errors import (
     CallerError,
     GatewayError,
@@ -29,6 +30,15 @@ CONNECTION: Final = "regulars.connection"
 
 CYCLE: Final = "regulars.cycle"
 """Where it holds uvicorn's state of this request and its response."""
+
+BODY: Final = "regulars.body"
+"""Where it holds the body, if that came in one piece behind a head that is known."""
+
+HOLD_S: Final = 0.1
+"""So long a known head waits for its body before it is parsed like any other."""
+
+LESSONS: Final = 4
+"""So many heads of a connection are learned: where each is another, none is worth it."""
 
 BODY_BYTES_PER_S_MIN: Final = 65_536
 """A body may take `body_timeout_s` and a second more for each so many bytes."""
@@ -60,7 +70,14 @@ class EdgeProtocol(HttpToolsProtocol):
         self._wire_bytes = 0
         self._in_head = True
         self._in_body = False
+        self._begun = False
+        """Whether the parser is inside a message."""
         self._refused = False
+        self._lessons = LESSONS
+        self._lesson: tuple[bytes, bytes] | None = None
+        """The head of the request that came last, cut, until `repeats` or the next request."""
+        self._repeated: RepeatedHead | None = None
+        self._held = b""
         self._pieces: list[bytes] | None = None
         """Of a body that is collected: joined once, where it would be copied as it grows."""
         self._arrival: asyncio.TimerHandle | None = None
@@ -95,9 +112,31 @@ class EdgeProtocol(HttpToolsProtocol):
 
     @override
     def data_received(self, data: bytes) -> None:
+        repeated = self._repeated
+        if (
+            repeated is not None
+            and not self._begun
+            and (self._idle_since is not None or self._held)
+        ):
+            if self._held:
+                data, self._held = self._held + data, b""
+                self._expect(None)
+            body = repeated.body(data)
+            if body is not None and len(body) <= self.settings.body_limit_bytes:
+                self._repeat(repeated.scope, body)
+                return
+            if repeated.is_alone(data):
+                self._hold(data)
+                return
+        self._parse(data)
+
+    def _parse(self, data: bytes) -> None:
+        begins = not self._begun
         if self._in_head:
             self._head_bytes += len(data)
         super().data_received(data)
+        if begins and self._lessons and not self._begun:
+            self._learn(data)
         if self._in_head:
             if self._head_bytes > self.settings.header_limit_bytes:
                 self._refuse(self._head_too_large())
@@ -112,9 +151,48 @@ class EdgeProtocol(HttpToolsProtocol):
             elif self._arrival is None:
                 self._expect(self.settings.body_timeout_s)
 
+    def _learn(self, data: bytes) -> None:
+        """Remember the head of a request that came in one piece."""
+        if self.cycle.keep_alive and self.limit_concurrency is None:
+            self._lessons -= 1
+            self._lesson = cut_head(data)
+
+    def repeats(self, scope: MutableMapping[str, Any]) -> None:
+        """Serve requests with the same head by this scope from now on: it says all they say."""
+        if self._lesson is not None:
+            self._repeated = RepeatedHead(*self._lesson, scope)
+            self._lesson = None
+
+    def _hold(self, head: bytes) -> None:
+        """Wait a moment for the body of a head that is known: many clients send it apart."""
+        self._held = head
+        self._idle_since = None
+        self._expect(HOLD_S)
+
+    def _repeat(self, scope: MutableMapping[str, Any], body: bytes) -> None:
+        """Start to answer a request whose head is known, as `on_headers_complete` would."""
+        self._idle_since = None
+        cycle = self.cycle = self._answering = RequestResponseCycle(
+            scope=scope,  # type: ignore[arg-type]
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=self.access_log,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=False,
+            keep_alive=True,
+            on_response=self.on_response_complete,
+        )
+        cycle.more_body = False
+        scope[CONNECTION], scope[CYCLE], scope[BODY] = self, cycle, body
+        self._start_asgi_task(cycle, self.app)  # type: ignore[arg-type]
+
     @override
     def on_message_begin(self) -> None:
-        self._in_head = True
+        self._in_head = self._begun = True
+        self._lesson = None
         super().on_message_begin()
 
     @override
@@ -182,7 +260,7 @@ class EdgeProtocol(HttpToolsProtocol):
     @override
     def on_message_complete(self) -> None:
         self._pieces = None  # what comes next is another request's
-        self._in_body = False
+        self._in_body = self._begun = False
         self._in_head = True
         self._expect(None)
         if self._refused:
@@ -271,6 +349,10 @@ class EdgeProtocol(HttpToolsProtocol):
 
     def _late(self, waited_s: float) -> None:
         self._arrival = None
+        if self._held:
+            head, self._held = self._held, b""
+            self._parse(head)  # which begins the body's own time
+            return
         if self._waits_its_turn():
             self._expect(waited_s)  # reading may be paused, and the answer before is not at fault
             return

@@ -20,7 +20,6 @@ from regulars.wire.chat import ChatRequest
 
 STICKY_HEADER: Final = b"x-regulars-sticky"
 """`off` opts one request out of stickiness: it goes where load is least, and leaves no trace."""
-_METADATA_HEADERS: Final = (b"x-openrouter-metadata", b"x-openrouter-experimental-metadata")
 _SESSION_HEADERS: Final = (b"x-session-id", *HARNESS_HEADERS)
 
 
@@ -105,15 +104,6 @@ class WantedReader:
     def _nobody(self) -> StickyKeys:
         """Make the keys of a request that wants no place kept for it."""
         return StickyKeys(self._random_bits(64), self._random_bits(64))
-
-
-def wants_metadata(headers: Mapping[bytes, bytes]) -> bool:
-    """Say whether the answer shall tell how it was routed (openrouter-api.md section 1.3)."""
-    for name in _METADATA_HEADERS:
-        value = headers.get(name)
-        if value is not None:
-            return value.strip().lower() == b"enabled"
-    return False
 
 
 def _is_off(value: bytes) -> bool:

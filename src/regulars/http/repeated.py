@@ -1,0 +1,76 @@
+"""A request whose head is the one before's, but for its length: nothing of it is read again.
+
+Clients that keep a connection send the same head with each request. The parser read it once; the
+same bytes again, with other digits in `content-length`, mean the same. Pure.
+"""
+
+from collections.abc import MutableMapping
+from typing import Any, Final
+
+HEAD_BYTES_MAX: Final = 8_192
+"""Longer heads are read each time."""
+DIGITS_MAX: Final = 8
+HELD_BODY_BYTES_MAX: Final = 65_536
+"""Bodies of more do not come in the one piece that is waited for."""
+LENGTH: Final = b"\r\ncontent-length:"
+_UNFIT: Final = (b"\r\nexpect:", b"\r\nupgrade:", b"\r\ntransfer-encoding:")
+"""Headers with which a request's bytes do not tell by themselves what happens to it."""
+
+
+class RepeatedHead:
+    """A head as it was sent, cut around its length, and the scope that was read from it."""
+
+    __slots__ = ("_after", "_before", "scope")
+
+    def __init__(self, before: bytes, after: bytes, scope: MutableMapping[str, Any]) -> None:
+        self._before = before
+        self._after = after
+        self.scope = scope
+
+    def body(self, data: bytes) -> bytes | None:
+        """Return the body if `data` is just one request with this head, else None."""
+        before, after = self._before, self._after
+        if not data.startswith(before):
+            return None
+        at = len(before)
+        end = data.find(b"\r", at, at + DIGITS_MAX + 1)
+        if end < 0 or not data.startswith(after, end):
+            return None
+        digits, begin = data[at:end], end + len(after)
+        if not digits.isdigit() or int(digits) != len(data) - begin:
+            return None
+        return data[begin:]
+
+    def is_alone(self, data: bytes) -> bool:
+        """Say whether `data` is this head and nothing behind it, and its body is likely one piece."""
+        before, after = self._before, self._after
+        if not (data.startswith(before) and data.endswith(after)):
+            return False
+        digits = data[len(before) : -len(after)]
+        if not digits.isdigit() or len(digits) > DIGITS_MAX:
+            return False
+        return 0 < int(digits) <= HELD_BODY_BYTES_MAX
+
+
+def cut_head(data: bytes) -> tuple[bytes, bytes] | None:
+    """Cut the head of a request that the parser took whole around the digits of its length.
+
+    None where there is no such place, or more is sent than one request.
+    """
+    end = data.find(b"\r\n\r\n", 0, HEAD_BYTES_MAX) + 4
+    if end < 4:
+        return None
+    head = data[:end]
+    lower = head.lower()
+    at = lower.find(LENGTH)
+    if at < 0 or any(lower.find(name) >= 0 for name in _UNFIT):
+        return None
+    begin = at + len(LENGTH)
+    begin += len(head) - begin - len(head[begin:].lstrip(b" "))
+    stop = head.find(b"\r", begin)
+    before, digits, after = head[:begin], head[begin:stop], head[stop:]
+    is_length = digits.isdigit() and len(digits) <= DIGITS_MAX and int(digits) == len(data) - end
+    # A line that goes on in the next one, or the length said twice, is the parser's to judge.
+    if not is_length or after[2:3] in (b" ", b"\t") or lower.find(LENGTH, begin) >= 0:
+        return None
+    return before, after
