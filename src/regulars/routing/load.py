@@ -20,7 +20,7 @@ _EXPONENT_MAX: Final = 500.0
 class Loads:
     """Cost units by endpoint id and by user key (one fresh prompt token = 1)."""
 
-    __slots__ = ("_last_s", "_moment_s", "endpoints", "users")
+    __slots__ = ("_last_s", "_moment_s", "_scale", "endpoints", "users")
 
     def __init__(self, users_max: int = USERS_MAX) -> None:
         self.endpoints: dict[str, float] = {}
@@ -28,9 +28,13 @@ class Loads:
         self.users: Recent[int, float] = Recent(users_max)
         self._moment_s: float | None = None
         self._last_s = 0.0
+        self._scale = 1.0
+        """At `_last_s`."""
 
     def scale(self, now_s: float) -> float:
         """Return what a unit of now is worth in the scaled sums."""
+        if now_s == self._last_s and self._moment_s is not None:
+            return self._scale
         if self._moment_s is None:
             self._moment_s = self._last_s = now_s
         if now_s < self._last_s:
@@ -40,8 +44,9 @@ class Loads:
         exponent = (now_s - self._moment_s) / TAU_S
         if exponent > _EXPONENT_MAX:
             self._bring_forward(exponent, now_s)
-            return 1.0
-        return exp(exponent)
+            exponent = 0.0
+        self._scale = exp(exponent)
+        return self._scale
 
     def add(self, endpoint_id: str, amount: float, now_s: float) -> None:
         """Count `amount` for an endpoint; negative corrects an estimate, never below nothing."""

@@ -4,7 +4,13 @@ import re
 from typing import Final
 
 from regulars.routing.cache_lives import ASKED_S
-from regulars.routing.keys import StickyKeys, join, sticky_key, unit
+from regulars.routing.keys import (
+    StickyKeys,
+    conversation_key,
+    named_key,
+    sticky_key,
+    unit,
+)
 from regulars.wire.chat import ChatRequest, opener, prompt_cache_key
 
 HARNESS_HEADERS: Final = (b"x-claude-code-session-id", b"x-session-affinity")
@@ -21,18 +27,26 @@ def sticky_keys(
     `session` is the explicit one, from body or header. Without any, the conversation's opener
     stands for the session; without an end user, its shared prefix stands for the user.
     """
-    cache_key = prompt_cache_key(request)  # also judges it: later would be too late for a 400
+    cache_key = None
+    if "prompt_cache_key" in request.fields:  # judged here: later would be too late for a 400
+        cache_key = prompt_cache_key(request)
     named = session if session is not None else cache_key
     shared = first = b""
     if named is None or end_user is None:
         shared, first = opener(request)
-    user_kind, user_name = ("user", end_user.encode()) if end_user else ("prefix", shared)
-    user = sticky_key(account, model, user_kind, user_name)
+    if end_user:
+        kind, name = "user", end_user.encode()
+        user = named_key(account, model, kind, end_user)
+    else:
+        kind, name = "prefix", shared
+        user = sticky_key(account, model, kind, name)
     if named is not None:
-        return StickyKeys(sticky_key(account, model, "session", named.encode()), user)
+        return StickyKeys(named_key(account, model, "session", named), user)
     # Two users who open with the same words are two conversations.
-    conversation = join((user_kind.encode(), user_name, shared, first))
-    return StickyKeys(sticky_key(account, model, "opener", conversation), user)
+    conversation = conversation_key(
+        account, model, kind=kind, name=name, shared=shared, first=first
+    )
+    return StickyKeys(conversation, user)
 
 
 def in_holdout(account: str, end_user: str | None, share: float) -> bool:

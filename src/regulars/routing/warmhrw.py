@@ -17,7 +17,7 @@ from regulars.model.tokens import Usage
 from regulars.routing.burst import UnderWay
 from regulars.routing.keys import StickyKeys
 from regulars.routing.learning import CacheLives
-from regulars.routing.lineup import FLOOR, Lineups
+from regulars.routing.lineup import FLOOR, Lineups, Member
 from regulars.routing.load import Loads
 from regulars.routing.placements import Placement, Placements
 from regulars.routing.rules import Decision, Knowledge, Scene, decide, decide_unshared
@@ -38,6 +38,8 @@ class Choice(Struct, frozen=True):
     """One endpoint to try, and why. The rest is what `answered` and `failed` need to know."""
 
     endpoint: Endpoint
+    member: Member
+    """The endpoint as it was weighed."""
     reason: str
     charged: float
     """Load counted for it in advance."""
@@ -139,8 +141,7 @@ class Router:
         """Record an answer: the keys are warm there, and the load is what it really was."""
         endpoint_id = choice.endpoint.id
         cached = min(usage.cached_tokens or 0, usage.prompt_tokens)
-        member = self._lineups.of((choice.endpoint,)).members[endpoint_id]
-        real = member.units(usage.prompt_tokens - cached, cached, usage.completion_tokens)
+        real = choice.member.units(usage.prompt_tokens - cached, cached, usage.completion_tokens)
         self._correct(choice, real, now_s)
         # Heavy is who was heavy, not who might be: a burst of first requests stays together.
         self.loads.add_user(keys.user, real, now_s)
@@ -235,7 +236,15 @@ class Router:
         if session is not None and session.life_is_learned:
             expected_tokens, idle_s = session.prompt_tokens, session.idle_s
         return Choice(
-            member.endpoint, decision.reason, charged, keys, now_s, ttl_s, expected_tokens, idle_s
+            member.endpoint,
+            member,
+            decision.reason,
+            charged,
+            keys,
+            now_s,
+            ttl_s,
+            expected_tokens,
+            idle_s,
         )
 
     def _correct(self, choice: Choice, real: float, now_s: float) -> None:
