@@ -2,6 +2,7 @@
 
 import pytest
 
+from regulars.http.asgi import Receive, Scope, Send
 from regulars.http.repeated import (
     DIGITS_MAX,
     HEAD_BYTES_MAX,
@@ -13,10 +14,14 @@ from regulars.http.repeated import (
 HEAD = b"POST /v1/x HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nX-Id: 7\r\n\r\n"
 
 
+async def nobody(_scope: Scope, _receive: Receive, _send: Send) -> None:
+    """Serve nothing."""
+
+
 def learned(data: bytes = HEAD + b"abc") -> RepeatedHead:
     cut = cut_head(data)
     assert cut is not None
-    return RepeatedHead(*cut, {})
+    return RepeatedHead(*cut, {}, nobody)
 
 
 def test_a_head_is_cut_around_the_digits_of_its_length() -> None:

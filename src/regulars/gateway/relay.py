@@ -8,7 +8,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from msgspec import Struct
 
@@ -73,8 +72,7 @@ class Call(Struct, frozen=True):
     """Of the caller's key."""
 
 
-@dataclass(slots=True)
-class _Conduct:
+class _Conduct(Struct):
     """What one generation's steps hand to each other."""
 
     call: Call

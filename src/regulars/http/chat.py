@@ -66,7 +66,7 @@ class ChatRoute:
             if head is None:
                 head = read_head(scope, self._peers)
                 scope[HEAD] = head
-                connection.repeats(scope)
+                connection.repeats(scope, self)
             key = self._auth.known(head.digest)
             if key is None:
                 key = await self._auth.caller(head.headers.get(b"authorization"))

@@ -4,8 +4,9 @@ Clients that keep a connection send the same head with each request. The parser 
 same bytes again, with other digits in `content-length`, mean the same. Pure.
 """
 
-from collections.abc import MutableMapping
-from typing import Any, Final
+from typing import Final
+
+from regulars.http.asgi import App, Scope
 
 HEAD_BYTES_MAX: Final = 8_192
 """Longer heads are read each time."""
@@ -18,14 +19,15 @@ _UNFIT: Final = (b"\r\nexpect:", b"\r\nupgrade:", b"\r\ntransfer-encoding:")
 
 
 class RepeatedHead:
-    """A head as it was sent, cut around its length, and the scope that was read from it."""
+    """A head as it was sent, cut around its length; the scope read from it, and who serves it."""
 
-    __slots__ = ("_after", "_before", "scope")
+    __slots__ = ("_after", "_before", "app", "scope")
 
-    def __init__(self, before: bytes, after: bytes, scope: MutableMapping[str, Any]) -> None:
+    def __init__(self, before: bytes, after: bytes, scope: Scope, app: App) -> None:
         self._before = before
         self._after = after
         self.scope = scope
+        self.app = app
 
     def body(self, data: bytes) -> bytes | None:
         """Return the body if `data` is just one request with this head, else None."""

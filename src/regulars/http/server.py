@@ -16,6 +16,7 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 
 from regulars.config.settings import ServerSettings
+from regulars.http.asgi import App
 from regulars.http.errors import error_body
 from regulars.http.repeated import RepeatedHead, cut_head
 from regulars.model.errors import (
@@ -123,7 +124,7 @@ class EdgeProtocol(HttpToolsProtocol):
                 self._expect(None)
             body = repeated.body(data)
             if body is not None and len(body) <= self.settings.body_limit_bytes:
-                self._repeat(repeated.scope, body)
+                self._repeat(repeated, body)
                 return
             if repeated.is_alone(data):
                 self._hold(data)
@@ -157,10 +158,10 @@ class EdgeProtocol(HttpToolsProtocol):
             self._lessons -= 1
             self._lesson = cut_head(data)
 
-    def repeats(self, scope: MutableMapping[str, Any]) -> None:
-        """Serve requests with the same head by this scope from now on: it says all they say."""
+    def repeats(self, scope: MutableMapping[str, Any], app: App) -> None:
+        """Have requests with the same head served by `app` from now on: the scope says all they say."""
         if self._lesson is not None:
-            self._repeated = RepeatedHead(*self._lesson, scope)
+            self._repeated = RepeatedHead(*self._lesson, scope, app)
             self._lesson = None
 
     def _hold(self, head: bytes) -> None:
@@ -169,9 +170,10 @@ class EdgeProtocol(HttpToolsProtocol):
         self._idle_since = None
         self._expect(HOLD_S)
 
-    def _repeat(self, scope: MutableMapping[str, Any], body: bytes) -> None:
+    def _repeat(self, repeated: RepeatedHead, body: bytes) -> None:
         """Start to answer a request whose head is known, as `on_headers_complete` would."""
         self._idle_since = None
+        scope = repeated.scope
         cycle = self.cycle = self._answering = RequestResponseCycle(
             scope=scope,  # type: ignore[arg-type]
             transport=self.transport,
@@ -187,7 +189,7 @@ class EdgeProtocol(HttpToolsProtocol):
         )
         cycle.more_body = False
         scope[CONNECTION], scope[CYCLE], scope[BODY] = self, cycle, body
-        self._start_asgi_task(cycle, self.app)  # type: ignore[arg-type]
+        self._start_asgi_task(cycle, repeated.app)  # type: ignore[arg-type]
 
     @override
     def on_message_begin(self) -> None:

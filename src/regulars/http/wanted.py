@@ -21,6 +21,7 @@ from regulars.wire.chat import ChatRequest
 STICKY_HEADER: Final = b"x-regulars-sticky"
 """`off` opts one request out of stickiness: it goes where load is least, and leaves no trace."""
 _SESSION_HEADERS: Final = (b"x-session-id", *HARNESS_HEADERS)
+_NAMES_SESSION: Final = frozenset(_SESSION_HEADERS)
 
 
 class Wanted(Struct, frozen=True):
@@ -118,6 +119,8 @@ def _is_off(value: bytes) -> bool:
 def _session(request: ChatRequest, headers: Mapping[bytes, bytes]) -> str | None:
     if request.session is not None:
         return accept_name(request.session, field="session_id", length_max=SESSION_LENGTH_MAX)
+    if _NAMES_SESSION.isdisjoint(headers):
+        return None
     for name in _SESSION_HEADERS:
         value = headers.get(name)
         if value:

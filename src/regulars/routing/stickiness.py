@@ -8,6 +8,7 @@ from regulars.routing.keys import (
     StickyKeys,
     conversation_key,
     named_key,
+    prefix_key,
     sticky_key,
     unit,
 )
@@ -35,18 +36,16 @@ def sticky_keys(
     if named is None or end_user is None:
         shared, first = opener(request)
     if end_user:
-        kind, name = "user", end_user.encode()
-        user = named_key(account, model, kind, end_user)
+        user = named_key(account, model, "user", end_user)
     else:
-        kind, name = "prefix", shared
-        user = sticky_key(account, model, kind, name)
+        user = prefix_key(account, model, shared)
     if named is not None:
         return StickyKeys(named_key(account, model, "session", named), user)
     # Two users who open with the same words are two conversations.
-    conversation = conversation_key(
-        account, model, kind=kind, name=name, shared=shared, first=first
+    whose = end_user or ""
+    return StickyKeys(
+        conversation_key(account, model, whose=whose, shared=shared, first=first), user
     )
-    return StickyKeys(conversation, user)
 
 
 def in_holdout(account: str, end_user: str | None, share: float) -> bool:

@@ -41,7 +41,9 @@ def encode(
     Usage is always asked for. `metadata` is OpenRouter's label for observability, which OpenAI
     takes only together with `store`: without `store` it stays here.
     """
-    fields = {name: raw for name, raw in request.fields.items() if name not in OURS}
+    fields = dict(request.fields)
+    for name in OURS & fields.keys():
+        del fields[name]
     fields["model"] = upstream_model
     if "metadata" in fields and "store" not in fields:
         del fields["metadata"]

@@ -1,13 +1,13 @@
 """Token counts as the common dialect and its relatives report them → `Usage`, inclusive."""
 
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
-from msgspec import Raw
+from msgspec import Meta, Raw
 
 from regulars.model.tokens import TOKENS_MAX, Usage
 
-_Tokens = int | float | None
+_Tokens = Annotated[int, Meta(ge=0, le=TOKENS_MAX)] | None
 
 
 class _PromptDetails(msgspec.Struct, frozen=True):
@@ -58,17 +58,16 @@ def read_usage(raw: Raw | bytes) -> Usage | None:
     Hostile figures (negative, fractional, absurdly large) are clamped here; that parts stay
     within their parents is `billing.price.sane`'s work.
     """
-    try:
-        reported = _USAGE.decode(raw)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+    reported = _decode(raw)
+    if reported is None:
         return None
-    prompt, completion = _count(reported.prompt_tokens), _count(reported.completion_tokens)
+    prompt, completion = reported.prompt_tokens, reported.completion_tokens
     if prompt is None and completion is None:
         return _other_names(reported)
     prompt_details = reported.prompt_tokens_details or _NO_PROMPT_DETAILS
     completion_details = reported.completion_tokens_details or _NO_COMPLETION_DETAILS
-    reasoning = _count(completion_details.reasoning_tokens)
-    beside = _thought_beside(prompt or 0, completion or 0, _count(reported.total_tokens), reasoning)
+    reasoning = completion_details.reasoning_tokens
+    beside = _thought_beside(prompt or 0, completion or 0, reported.total_tokens, reasoning)
     return Usage(
         prompt_tokens=prompt or 0,
         completion_tokens=(completion or 0) + beside,
@@ -85,8 +84,8 @@ def read_usage(raw: Raw | bytes) -> Usage | None:
         ),
         cache_write_1h_tokens=_hour(reported),
         reasoning_tokens=beside or reasoning,
-        audio_tokens=_count(prompt_details.audio_tokens),
-        audio_output_tokens=_count(completion_details.audio_tokens),
+        audio_tokens=prompt_details.audio_tokens,
+        audio_output_tokens=completion_details.audio_tokens,
     )
 
 
@@ -108,7 +107,7 @@ def _other_names(reported: _Usage) -> Usage | None:
     inside = reported.input_tokens_details
     thought = reported.output_tokens_details or _NO_COMPLETION_DETAILS
     if inside is not None:
-        read, write, apart = _count(inside.cached_tokens), _count(inside.cache_write_tokens), 0
+        read, write, apart = inside.cached_tokens, inside.cache_write_tokens, 0
     else:
         read = _first(reported.cache_read_input_tokens, reported.cache_read_camel)
         write = _first(reported.cache_creation_input_tokens, reported.cache_write_camel)
@@ -119,23 +118,42 @@ def _other_names(reported: _Usage) -> Usage | None:
         cached_tokens=read,
         cache_write_tokens=write,
         cache_write_1h_tokens=_hour(reported),
-        reasoning_tokens=_count(thought.reasoning_tokens),
+        reasoning_tokens=thought.reasoning_tokens,
     )
 
 
 def _hour(reported: _Usage) -> int | None:
     created = reported.cache_creation
-    return None if created is None else _count(created.ephemeral_1h_input_tokens)
+    return None if created is None else created.ephemeral_1h_input_tokens
 
 
-def _first(*candidates: float | None) -> int | None:
+def _first(*candidates: int | None) -> int | None:
     for candidate in candidates:
         if candidate is not None:
-            return _count(candidate)
+            return candidate
     return None
 
 
-def _count(value: Any) -> int | None:
-    if value is None or (type(value) is int and 0 <= value <= TOKENS_MAX):
-        return value
-    return int(min(max(value, 0), TOKENS_MAX))
+def _decode(raw: Raw | bytes) -> _Usage | None:
+    """Read the fields we know; hostile figures once more, clamped."""
+    try:
+        return _USAGE.decode(raw)
+    except msgspec.ValidationError:
+        return _decode_clamped(raw)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return None
+
+
+def _decode_clamped(raw: Raw | bytes) -> _Usage | None:
+    try:
+        return msgspec.convert(_clamped(msgspec.json.decode(raw)), _Usage)
+    except (msgspec.ValidationError, RecursionError):
+        return None
+
+
+def _clamped(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _clamped(one) for name, one in value.items()}
+    if type(value) is float or type(value) is int:
+        return int(min(max(value, 0), TOKENS_MAX))
+    return value
