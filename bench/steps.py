@@ -30,6 +30,11 @@ class TimedStore:
         """See `Tidy`."""
         return self._store.is_pressed
 
+    @property
+    def written(self) -> int:
+        """See `Checkpointing`."""
+        return self._store.written
+
     def append(self, rows: Sequence[Generation]) -> None:
         """Time a commit of rows."""
         self._timed("commit", lambda: self._store.append(rows))

@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,11 @@ from conformance.stores.ledgers import generation
 from fakes.upstream_call import until
 from regulars.config.settings import LedgerSettings
 from regulars.ledger import LedgerWriter
-from regulars.ledger.checkpointer import EVERY_ROWS
+from regulars.ledger.checkpointer import EVERY_ROWS, Checkpointer
 from regulars.model.generation import Generation
 from regulars.stores.base import Filter, StoreError
 from regulars.stores.sqlite import SqliteStore, open_store
-from regulars.stores.sqlite.fold import FOLD_ROWS, PRESSED_ROWS
+from regulars.stores.sqlite.fold import FOLD_ROWS, PRESSED_ROWS, STEP_PACE, STEP_ROWS
 
 ALL = Filter(account="default")
 CUTS = 12
@@ -76,6 +77,44 @@ def test_the_writer_has_checkpoints_made_beside_it(tmp_path: Path) -> None:
     asyncio.run(work())
 
     assert store.totals(ALL).requests == EVERY_ROWS
+    store.close()
+
+
+def test_a_fold_keeps_pace_with_the_rows_that_come(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    store.append(rows(0, FOLD_ROWS))
+    store.tidy(keep_from_us=None)
+    written = store.written
+    steps: list[int] = []
+
+    for few in (1, 1, 10, 0):
+        store.append(rows(written, few))
+        store.tidy(keep_from_us=None)
+        steps.append(store.written - written - few)
+        written = store.written
+
+    # At most twice as many as came; fewer where this machine takes more than a step's time for them.
+    assert steps[0] == steps[1] == steps[3] == STEP_ROWS[0]
+    assert STEP_ROWS[0] <= steps[2] <= STEP_PACE * 10
+    assert list(store.verify()) == []
+    store.close()
+
+
+def test_what_is_folded_calls_for_checkpoints_too(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    store.append(rows(0, FOLD_ROWS))
+    store.checkpoint()
+    checkpoints = Checkpointer(store)
+    size = (tmp_path / "ledger.db").stat().st_size
+
+    store.fold()
+    checkpoints.start()
+    deadline = time.monotonic() + 10.0
+    while (tmp_path / "ledger.db").stat().st_size <= size and time.monotonic() < deadline:
+        time.sleep(0.01)
+    checkpoints.stop()
+
+    assert (tmp_path / "ledger.db").stat().st_size > size
     store.close()
 
 

@@ -1,6 +1,5 @@
 """A thread beside the writer's: keeps the store's log short, so that no commit has to."""
 
-from collections.abc import Callable
 from typing import Final
 
 from regulars.ledger.rounds import Rounds
@@ -8,16 +7,16 @@ from regulars.stores.base import Checkpointing
 
 EVERY_S: Final = 0.25
 EVERY_ROWS: Final = 1000
-"""Between two checkpoints lie at least so long and so many rows. Each takes two syncs, that commits
+"""Between two checkpoints lie at least so long and so many rows, those that were folded meanwhile
+included: each of those writes more pages than its commit. A checkpoint takes two syncs, that commits
 hardly notice; the commit that starts the log anew copies what came since the last one."""
 
 
 class Checkpointer:
-    """Owns the thread. `committed` tells how many rows were, since the start."""
+    """Owns the thread."""
 
-    def __init__(self, store: Checkpointing, committed: Callable[[], int]) -> None:
+    def __init__(self, store: Checkpointing) -> None:
         self._store = store
-        self._committed = committed
         self._done = 0
         self._rounds = Rounds(self._look, period_s=EVERY_S, failed="checkpoint_failed")
 
@@ -30,7 +29,7 @@ class Checkpointer:
         self._rounds.stop()
 
     def _look(self) -> None:
-        committed = self._committed()
-        if committed - self._done >= EVERY_ROWS:
+        written = self._store.written
+        if written - self._done >= EVERY_ROWS:
             self._store.checkpoint()
-            self._done = committed
+            self._done = written

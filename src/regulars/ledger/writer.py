@@ -86,7 +86,7 @@ class LedgerWriter:
         )
         self._checkpointer: Checkpointer | None = None
         if isinstance(ledger, Checkpointing):
-            self._checkpointer = Checkpointer(ledger, lambda: self._committer.committed)
+            self._checkpointer = Checkpointer(ledger)
 
     @property
     def waiting(self) -> int:

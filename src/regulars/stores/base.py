@@ -65,6 +65,11 @@ class Tidy(Protocol):
 class Checkpointing(Protocol):
     """A store that keeps a log beside its file, which is to stay short."""
 
+    @property
+    def written(self) -> int:
+        """How many rows the log got since the start: once committed, once more folded."""
+        ...
+
     def checkpoint(self) -> None:
         """Move what is in the log into the file, as far as nobody is in the way; holds up no writer.
 

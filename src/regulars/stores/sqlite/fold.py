@@ -40,6 +40,9 @@ STEP_S: Final = 0.001
 STEP_ROWS: Final = range(8, 65)
 """Rows of one step: 64 in a millisecond in a small ledger, fewer where each needs pages of its own."""
 
+STEP_PACE: Final = 2
+"""Rows of a step for each that came since the step before: a fold is done before the next is due."""
+
 PRESSED_STEP_ROWS: Final = 512
 """Rows of one step where rows wait anyway."""
 

@@ -18,6 +18,7 @@ from regulars.stores.sqlite.fold import (
     FOLD_ROWS,
     PRESSED_ROWS,
     PRESSED_STEP_ROWS,
+    STEP_PACE,
     STEP_ROWS,
     STEP_S,
     fold,
@@ -69,6 +70,10 @@ class SqliteLedger:
         self._due_rows = self._folded_rows = 0
         """Of a fold that has begun: how many rows were gathered, how many of them are done."""
         self._step_rows = STEP_ROWS[-1]
+        self._came_rows = 0
+        """Since the last step."""
+        self.written = 0
+        """See `stores.base.Checkpointing`."""
         self._inode = path.stat().st_ino
         self._words = Names("name", ("text",), cache_max=WORDS_CACHED_MAX)
         self._rows_words: dict[Words, WordIds] = {}
@@ -103,6 +108,8 @@ class SqliteLedger:
             raise RowError(f"a row of {len(rows)} does not fit the ledger: {exc}") from exc
         self._keep()
         self._tail_rows += len(rows)
+        self._came_rows += len(rows)
+        self.written += len(rows)
 
     def tidy(self, *, keep_from_us: int | None) -> bool:
         """Do one step of what is due: see `stores.base.Tidy`."""
@@ -141,15 +148,18 @@ class SqliteLedger:
         except sqlite3.Error as exc:
             self._abandon()
             raise store_error(exc, self._path) from exc
-        self._tail_rows = 0
+        self._tail_rows = self._came_rows = 0
 
     def _fold_step(self) -> None:
         if self.is_pressed:
             self._fold_some(PRESSED_STEP_ROWS)
             return
+        # Little faster than rows come: in one go a fold fills log and disk, and commits wait behind it.
+        rows = min(max(STEP_PACE * self._came_rows, STEP_ROWS[0]), self._step_rows)
+        self._came_rows = 0
         began = time.perf_counter()
-        self._fold_some(self._step_rows)
-        fitting = int(self._step_rows * STEP_S / (time.perf_counter() - began))
+        self._fold_some(rows)
+        fitting = int(rows * STEP_S / (time.perf_counter() - began))
         # At most twice as many at once: what made one step short may not last.
         self._step_rows = min(max(fitting, STEP_ROWS[0]), 2 * self._step_rows, STEP_ROWS[-1])
 
@@ -157,6 +167,7 @@ class SqliteLedger:
         with self._transaction(UNSYNCED) as connection:
             fold(connection, self._folded_rows + 1, self._folded_rows + rows)
         self._folded_rows = min(self._folded_rows + rows, self._due_rows)
+        self.written += rows
 
     def _delete(self, keep_from_us: int) -> bool:
         self._check_file()

@@ -80,6 +80,11 @@ class SqliteStore:
         """See `stores.base.Tidy`."""
         return self._ledger.is_pressed
 
+    @property
+    def written(self) -> int:
+        """See `stores.base.Checkpointing`."""
+        return self._ledger.written
+
     def checkpoint(self) -> None:
         """See `stores.base.Checkpointing`."""
         self._checkpoints.checkpoint()
