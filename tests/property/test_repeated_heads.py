@@ -82,13 +82,15 @@ def test_cuts_and_heads_change_nothing(
     ] == wanted
 
 
-def test_heads_that_return_are_read_once(gateway: RunningGateway) -> None:
+@pytest.mark.parametrize("apart", [False, True])
+def test_heads_that_return_are_read_once(gateway: RunningGateway, apart: bool) -> None:
     scopes: list[Any] = []
     agents = (*[AGENTS[0]] * 4, AGENTS[1])
 
     with RawClient(gateway.port) as client:
         for number, agent in enumerate(agents):
-            client.send(request(gateway, "user-1", "word " * number + "end", agent))
+            sent = request(gateway, "user-1", "word " * number + "end", agent)
+            send_cut(client, sent, [sent.index(b"\r\n\r\n") + 4] if apart else [])
             answer = client.read_answer()
             assert answer is not None
             assert answer.status == 200

@@ -6,7 +6,7 @@ reports a client that left only to who asks. Nothing here runs per chunk.
 
 import asyncio
 from collections.abc import Callable, MutableMapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import (
@@ -16,7 +16,7 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 
 from regulars.config.settings import ServerSettings
-from regulars.http.asgi import App
+from regulars.http.asgi import App, Scope
 from regulars.http.errors import error_body
 from regulars.http.repeated import RepeatedHead, cut_head
 from regulars.model.errors import (
@@ -75,8 +75,12 @@ class EdgeProtocol(HttpToolsProtocol):
         """Whether the parser is inside a message."""
         self._refused = False
         self._lessons = LESSONS
-        self._lesson: tuple[bytes, bytes] | None = None
-        """The head of the request that came last, cut, until `repeats` or the next request."""
+        self._lesson: tuple[Scope, tuple[bytes, bytes]] | None = None
+        """What was read from the head of the request that came last, and the head, cut."""
+        self._served: tuple[Scope, App] | None = None
+        """What was read from the head of the one that is served, and who serves it."""
+        self._head_piece = b""
+        """That head, if its body came apart."""
         self._repeated: RepeatedHead | None = None
         self._held = b""
         self._pieces: list[bytes] | None = None
@@ -136,8 +140,8 @@ class EdgeProtocol(HttpToolsProtocol):
         if self._in_head:
             self._head_bytes += len(data)
         super().data_received(data)
-        if begins and self._lessons and not self._begun:
-            self._learn(data)
+        if self._lessons and (begins or self._head_piece):
+            self._study(data)
         if self._in_head:
             if self._head_bytes > self.settings.header_limit_bytes:
                 self._refuse(self._head_too_large())
@@ -152,17 +156,33 @@ class EdgeProtocol(HttpToolsProtocol):
             elif self._arrival is None:
                 self._expect(self.settings.body_timeout_s)
 
-    def _learn(self, data: bytes) -> None:
-        """Remember the head of a request that came in one piece."""
+    def _study(self, data: bytes) -> None:
+        """Remember the head of a request that came in one piece, or one and another for its body."""
+        if self._begun:
+            alone = not self._head_piece and self._in_body and data.endswith(b"\r\n\r\n")
+            self._head_piece = data if alone else b""
+            return
+        data, self._head_piece = self._head_piece + data, b""
         if self.cycle.keep_alive and self.limit_concurrency is None:
             self._lessons -= 1
-            self._lesson = cut_head(data)
+            cut = cut_head(data)
+            if cut is not None:
+                self._lesson = cast("Scope", self.scope), cut
+                self._learn()
 
-    def repeats(self, scope: MutableMapping[str, Any], app: App) -> None:
+    def repeats(self, scope: Scope, app: App) -> None:
         """Have requests with the same head served by `app` from now on: the scope says all they say."""
-        if self._lesson is not None:
-            self._repeated = RepeatedHead(*self._lesson, scope, app)
-            self._lesson = None
+        self._served = scope, app
+        self._learn()
+
+    def _learn(self) -> None:
+        if self._lesson is None or self._served is None:
+            return
+        (read, cut), (scope, app) = self._lesson, self._served
+        # Another request may have come before this one is served: its head says other things.
+        if read is scope:
+            self._repeated = RepeatedHead(*cut, scope, app)
+            self._lesson = self._served = None
 
     def _hold(self, head: bytes) -> None:
         """Wait a moment for the body of a head that is known: many clients send it apart."""
@@ -194,7 +214,7 @@ class EdgeProtocol(HttpToolsProtocol):
     @override
     def on_message_begin(self) -> None:
         self._in_head = self._begun = True
-        self._lesson = None
+        self._lesson = self._served = None
         super().on_message_begin()
 
     @override
