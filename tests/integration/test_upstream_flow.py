@@ -286,6 +286,39 @@ def test_one_piece_is_handed_over_as_it_came(run: Run) -> None:
         run(scenario(provider))
 
 
+def test_an_answer_that_is_here_is_taken_whole_and_once(run: Run) -> None:
+    async def scenario(provider: ScriptedProvider) -> None:
+        async with calling(provider) as caller:
+            for _ in range(2):
+                response = await caller.send()
+                assert response.whole() == b""  # nothing is here yet
+                await response.head()
+                taken: list[bytes] = []
+                await until(lambda one=response, to=taken: bool(to.append(one.whole()) or to[-1]))
+                assert taken[-1] == BODY * 3
+                assert response.whole() == b""
+                assert await response.read() == b""
+                response.close()
+            assert caller.counts == PoolCounts(open=1, idle=1)
+
+    with ScriptedProvider(default=Script(body=BODY * 3)) as provider:
+        run(scenario(provider))
+
+
+def test_a_compressed_answer_is_not_taken_as_it_came(run: Run) -> None:
+    async def scenario(provider: ScriptedProvider) -> None:
+        async with calling(provider) as caller:
+            response = await caller.send()
+            await response.head()
+            await asyncio.sleep(0.05)
+            assert response.whole() == b""
+            assert await read_all(response) == BODY
+            response.close()
+
+    with ScriptedProvider(default=Script(body=BODY, compress="gzip")) as provider:
+        run(scenario(provider))
+
+
 def test_a_response_closed_after_its_loop_ended_does_not_raise(run: Run) -> None:
     async def scenario(provider: ScriptedProvider) -> None:
         async with calling(provider) as caller:

@@ -270,7 +270,8 @@ class Relay:
         response = await self._ask(conduct, choice)
         await response.head()
         conduct.exchange.answered(response.status)
-        body = await read_all(response)
+        # Most come with their head: then there is nothing to wait for.
+        body = response.whole() or await read_all(response)
         provider = choice.endpoint.provider.name
         if response.status != 200:
             conduct.answer = said(read_failed(body))

@@ -99,6 +99,20 @@ class Response:
             return self._read_decoded(self._decoder)
         return self._read_wire()
 
+    def whole(self) -> bytes:
+        """Return the body if all of it is here and none was read, else b"": then `read` it."""
+        connection = self._connection
+        if connection is None or connection.state != DONE or connection.delivered_bytes:
+            return b""
+        if self._decoder is not None or connection.buffered_bytes > self._limits.body_limit_bytes:
+            return b""
+        pieces = connection.pieces
+        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        pieces.clear()
+        connection.drained()
+        connection.delivered_bytes = len(body)
+        return body
+
     async def pump(self, sink: Sink) -> bool:
         """Give each piece of the body to `sink` as it comes, as long as it takes them.
 

@@ -28,34 +28,32 @@ def json_text(text: str) -> bytes:
 
 def usage_json(usage: Usage, cost: Cost | None) -> bytes:
     """Render `usage` with cost and cost details; an unknown cost is null, never 0."""
-    writes = usage.cache_write_tokens
-    parts = [
-        (
-            f'{{"prompt_tokens":{usage.prompt_tokens},"completion_tokens":{usage.completion_tokens},'
-            f'"total_tokens":{usage.total_tokens},"prompt_tokens_details":{{'
-            f'"cached_tokens":{usage.cached_tokens or 0}'
-        )
-    ]
-    if writes is not None:
-        parts.append(f',"cache_write_tokens":{writes}')
+    written = heard = spoken = ""
+    if usage.cache_write_tokens is not None:
+        written = f',"cache_write_tokens":{usage.cache_write_tokens}'
     if usage.audio_tokens is not None:
-        parts.append(f',"audio_tokens":{usage.audio_tokens}')
-    parts.append(
-        f'}},"completion_tokens_details":{{"reasoning_tokens":{usage.reasoning_tokens or 0}'
-    )
+        heard = f',"audio_tokens":{usage.audio_tokens}'
     if usage.audio_output_tokens is not None:
-        parts.append(f',"audio_tokens":{usage.audio_output_tokens}')
+        spoken = f',"audio_tokens":{usage.audio_output_tokens}'
+    return (
+        f'{{"prompt_tokens":{usage.prompt_tokens},"completion_tokens":{usage.completion_tokens},'
+        f'"total_tokens":{usage.prompt_tokens + usage.completion_tokens},"prompt_tokens_details":{{'
+        f'"cached_tokens":{usage.cached_tokens or 0}{written}{heard}}},'
+        f'"completion_tokens_details":{{"reasoning_tokens":{usage.reasoning_tokens or 0}{spoken}}},'
+        f"{_cost_text(cost)}}}"
+    ).encode()
+
+
+def _cost_text(cost: Cost | None) -> str:
     if cost is None:
-        parts.append('},"cost":null,"cost_details":null,"is_byok":false}')
-    else:
-        byok = "null" if cost.byok is None else usd_text(cost.byok)
-        parts.append(
-            f'}},"cost":{usd_text(cost.total)},"cost_details":{{"upstream_inference_cost":{byok},'
-            f'"upstream_inference_prompt_cost":{usd_text(cost.prompt)},'
-            f'"upstream_inference_completions_cost":{usd_text(cost.completion)}}},'
-            f'"is_byok":{"false" if cost.byok is None else "true"}}}'
-        )
-    return "".join(parts).encode()
+        return '"cost":null,"cost_details":null,"is_byok":false'
+    byok = "null" if cost.byok is None else usd_text(cost.byok)
+    return (
+        f'"cost":{usd_text(cost.total)},"cost_details":{{"upstream_inference_cost":{byok},'
+        f'"upstream_inference_prompt_cost":{usd_text(cost.prompt)},'
+        f'"upstream_inference_completions_cost":{usd_text(cost.completion)}}},'
+        f'"is_byok":{"false" if cost.byok is None else "true"}'
+    )
 
 
 def usage_frame(label: Label, usage: bytes | None, more: bytes = b"") -> bytes:
