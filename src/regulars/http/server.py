@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable, MutableMapping
 from typing import Any, Final, cast
 
+from httptools import HttpRequestParser
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import (
     STATUS_LINE,
@@ -18,6 +19,7 @@ from uvicorn.protocols.http.httptools_impl import (
 from regulars.config.settings import ServerSettings
 from regulars.http.asgi import App, Scope
 from regulars.http.errors import error_body
+from regulars.http.large_body import REST_BYTES_MIN, LargeBody
 from regulars.http.repeated import RepeatedHead, cut_head
 from regulars.model.errors import (
     CallerError,
@@ -257,14 +259,19 @@ class EdgeProtocol(HttpToolsProtocol):
         if self._body_bytes > self.settings.body_limit_bytes:
             self.cycle.message_event.set()
 
-    async def collect_body(self, cycle: RequestResponseCycle) -> bytes:
+    async def collect_body(
+        self, cycle: RequestResponseCycle, length: int | None
+    ) -> bytes | bytearray:
         """Wait until all of a request's body is here, it is too large, or he is gone; return it.
 
         For whoever wants it whole: uvicorn wakes its reader and copies at every 64 KiB.
+        `length` is how long it will be, None where only its end will tell.
         """
         if cycle.waiting_for_100_continue and not self.transport.is_closing():
             cycle.waiting_for_100_continue = False
             self.transport.write(_CONTINUE)
+        if length is not None and length - len(cycle.body) >= REST_BYTES_MIN:
+            return await self._receive_body(cycle, length)
         pieces = self._pieces = [bytes(cycle.body)]
         try:
             self.flow.resume_reading()
@@ -278,6 +285,31 @@ class EdgeProtocol(HttpToolsProtocol):
         finally:
             self._pieces = None
         return b"".join(pieces)
+
+    async def _receive_body(self, cycle: RequestResponseCycle, length: int) -> bytearray:
+        large = LargeBody(self, cycle.body, length, whole=self._body_received)
+        self.transport.set_protocol(large)
+        try:
+            self.flow.resume_reading()
+            while cycle.more_body and not cycle.disconnected:
+                cycle.message_event.clear()
+                await cycle.message_event.wait()
+        finally:
+            body = large.take()
+        return body
+
+    def body_arrived(self, size: int) -> None:
+        """Count what came of the body past `data_received`."""
+        self._body_bytes += size
+        if self._arrival is None:
+            self._expect(self.settings.body_timeout_s)
+
+    def _body_received(self) -> None:
+        self.transport.set_protocol(self)
+        # The one before would take the next request for this body.
+        self.parser = HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self.on_message_complete()
 
     @override
     def on_message_complete(self) -> None:
