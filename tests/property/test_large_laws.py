@@ -1,11 +1,14 @@
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
 from regulars.upstream.large_request import WRITE_BYTES, batches
+from regulars.wire import sse
 from regulars.wire.large import HITS_MAX, check_utf8, names_cache_control
 from regulars.wire.pieces import body_bytes, object_pieces
+from regulars.wire.sse import EventCutter
 
 KEY = b'"cache_control"'
 NEARLY = st.sampled_from([b"_", b'"cache_control', b'cache_control"', b"x", b'"', b'"cache'])
@@ -81,3 +84,24 @@ def test_batches_are_bounded_and_say_the_whole(sizes: list[int]) -> None:
 
     assert b"".join(batched) == b"head" + b"".join(pieces)
     assert all(0 < len(one) <= WRITE_BYTES + len(b"head") for one in batched)
+
+
+LINES = st.lists(
+    st.sampled_from([b"data: ", b"x", b"yy" * 9, b"\n", b"\n\n", b"\r\n\r\n", b"\r", b": note"]),
+    max_size=20,
+).map(b"".join)
+
+
+@given(stream=LINES, cuts=st.lists(st.integers(0, 200), max_size=12))
+def test_events_over_the_bound_end_where_small_ones_do(stream: bytes, cuts: list[int]) -> None:
+    ends = sorted({min(cut, len(stream)) for cut in cuts})
+    pieces = [stream[a:b] for a, b in zip([0, *ends], [*ends, len(stream)], strict=True)]
+    whole = EventCutter()
+    expected = whole.feed(stream) + whole.end()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sse, "LARGE_BYTES", 3)
+        cutter = EventCutter()
+        events = [event for piece in pieces for event in cutter.feed(piece)]
+
+        assert events + cutter.end() == expected
