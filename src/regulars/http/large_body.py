@@ -5,10 +5,11 @@ and into one piece. Bounds and timeouts stay the edge's, which is told of each a
 """
 
 import asyncio
-from collections.abc import Callable
 from typing import Final, Protocol
 
 from typing_extensions import override
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 REST_BYTES_MIN: Final = 131_072
 """With so much of a body still to come, the detour pays."""
@@ -23,8 +24,15 @@ ROOM_FACTOR: Final = 8
 class Edge(Protocol):
     """The connection's own protocol, as far as it is needed here."""
 
+    transport: asyncio.Transport
+    flow: FlowControl
+
     def body_arrived(self, size: int) -> None:
         """Count bytes of the body."""
+        ...
+
+    def body_ended(self) -> None:
+        """Be the connection's protocol again: the body is whole."""
         ...
 
     def eof_received(self) -> bool | None:
@@ -44,17 +52,28 @@ class Edge(Protocol):
         ...
 
 
+async def receive(edge: Edge, cycle: RequestResponseCycle, length: int) -> bytearray:
+    """Wait until all of a body is here, or the client is gone; return what came."""
+    large = LargeBody(edge, cycle.body, length)
+    edge.transport.set_protocol(large)
+    try:
+        edge.flow.resume_reading()
+        while cycle.more_body and not cycle.disconnected:
+            cycle.message_event.clear()
+            await cycle.message_event.wait()
+    finally:
+        body = large.take()
+    return body
+
+
 class LargeBody(asyncio.BufferedProtocol):
-    """Stands in as a connection's protocol until `length` bytes are there, then calls `whole`.
+    """Stands in as a connection's protocol until `length` bytes are there.
 
     Not a byte more is read: what follows the body stays in the socket for the next protocol.
     """
 
-    def __init__(
-        self, edge: Edge, first: bytearray, length: int, *, whole: Callable[[], None]
-    ) -> None:
+    def __init__(self, edge: Edge, first: bytearray, length: int) -> None:
         self._edge: Edge | None = edge
-        self._whole = whole
         self._length = length
         self._size = len(first)
         self._body = self._roomier(first)
@@ -67,7 +86,6 @@ class LargeBody(asyncio.BufferedProtocol):
         body, self._body = self._body, bytearray()
         del body[self._size :]
         self._edge = None
-        self._whole = _nothing
         return body
 
     @override
@@ -84,7 +102,7 @@ class LargeBody(asyncio.BufferedProtocol):
         self._size += nbytes
         self._edge.body_arrived(nbytes)
         if self._size == self._length:
-            self._whole()
+            self._edge.body_ended()
 
     @override
     def eof_received(self) -> bool | None:
@@ -113,7 +131,3 @@ class LargeBody(asyncio.BufferedProtocol):
         roomier = bytearray(min(self._length, max(ROOM_BYTES, ROOM_FACTOR * self._size)))
         roomier[: self._size] = body
         return roomier
-
-
-def _nothing() -> None:
-    """Stand where nobody waits any more."""

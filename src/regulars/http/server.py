@@ -19,7 +19,7 @@ from uvicorn.protocols.http.httptools_impl import (
 from regulars.config.settings import ServerSettings
 from regulars.http.asgi import App, Scope
 from regulars.http.errors import error_body
-from regulars.http.large_body import REST_BYTES_MIN, LargeBody
+from regulars.http.large_body import REST_BYTES_MIN, receive
 from regulars.http.repeated import RepeatedHead, cut_head
 from regulars.model.errors import (
     CallerError,
@@ -271,7 +271,7 @@ class EdgeProtocol(HttpToolsProtocol):
             cycle.waiting_for_100_continue = False
             self.transport.write(_CONTINUE)
         if length is not None and length - len(cycle.body) >= REST_BYTES_MIN:
-            return await self._receive_body(cycle, length)
+            return await receive(self, cycle, length)
         pieces = self._pieces = [bytes(cycle.body)]
         try:
             self.flow.resume_reading()
@@ -286,25 +286,14 @@ class EdgeProtocol(HttpToolsProtocol):
             self._pieces = None
         return b"".join(pieces)
 
-    async def _receive_body(self, cycle: RequestResponseCycle, length: int) -> bytearray:
-        large = LargeBody(self, cycle.body, length, whole=self._body_received)
-        self.transport.set_protocol(large)
-        try:
-            self.flow.resume_reading()
-            while cycle.more_body and not cycle.disconnected:
-                cycle.message_event.clear()
-                await cycle.message_event.wait()
-        finally:
-            body = large.take()
-        return body
-
     def body_arrived(self, size: int) -> None:
         """Count what came of the body past `data_received`."""
         self._body_bytes += size
         if self._arrival is None:
             self._expect(self.settings.body_timeout_s)
 
-    def _body_received(self) -> None:
+    def body_ended(self) -> None:
+        """Go on with what stands behind a body that came past `data_received`."""
         self.transport.set_protocol(self)
         # The one before would take the next request for this body.
         self.parser = HttpRequestParser(self)
