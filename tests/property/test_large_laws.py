@@ -6,7 +6,7 @@ from msgspec import Raw
 
 from regulars.upstream.large_request import WRITE_BYTES, batches
 from regulars.wire import sse
-from regulars.wire.large import HITS_MAX, check_utf8, names_cache_control
+from regulars.wire.large import HITS_MAX, check_utf8, long_string, names_cache_control
 from regulars.wire.pieces import body_bytes, object_pieces
 from regulars.wire.sse import EventCutter
 
@@ -46,6 +46,23 @@ def test_a_cache_control_is_seen_wherever_it_stands(
 
     assert names_cache_control(body) is (KEY in body)
     assert names_cache_control(bytearray(body)) is (KEY in body)
+
+
+@given(
+    text=st.lists(st.sampled_from(['"', '""', "x", "\\", "y" * 20]), max_size=12).map(
+        lambda parts: "".join(parts).encode()
+    )
+)
+def test_the_long_string_is_most_of_a_text_and_without_a_quote(text: bytes) -> None:
+    found = long_string(text)
+
+    runs = [len(run) for run in text.split(b'"')[1:-1]]
+    assert (found is not None) == any(2 * run > len(text) for run in runs)
+    if found is not None:
+        start, end = found
+        assert 2 * (end - start) > len(text)
+        assert b'"' not in text[start:end]
+        assert text[start - 1 : start] == text[end : end + 1] == b'"'
 
 
 @given(before=CUTS, text=st.text(CHARACTERS, max_size=20), spoilt=st.binary(max_size=6))
