@@ -20,6 +20,8 @@ ROOM_BYTES: Final = 262_144
 ROOM_FACTOR: Final = 8
 """More is allocated at most so many times what has arrived."""
 
+_ZEROS: Final = bytes(1_048_576)
+
 
 class Edge(Protocol):
     """The connection's own protocol, as far as it is needed here."""
@@ -76,7 +78,7 @@ class LargeBody(asyncio.BufferedProtocol):
         self._edge: Edge | None = edge
         self._length = length
         self._size = len(first)
-        self._body = self._roomier(first)
+        self._body = first
 
     def take(self) -> bytearray:
         """Return what has arrived, and let go of it and of the connection.
@@ -92,7 +94,7 @@ class LargeBody(asyncio.BufferedProtocol):
     def get_buffer(self, sizehint: int) -> memoryview:
         """Return where the next bytes belong."""
         if self._size == len(self._body):
-            self._body = self._roomier(self._body)
+            self._make_room()
         return memoryview(self._body)[self._size :]
 
     @override
@@ -127,7 +129,9 @@ class LargeBody(asyncio.BufferedProtocol):
         if self._edge is not None:
             self._edge.resume_writing()
 
-    def _roomier(self, body: bytearray) -> bytearray:
-        roomier = bytearray(min(self._length, max(ROOM_BYTES, ROOM_FACTOR * self._size)))
-        roomier[: self._size] = body
-        return roomier
+    def _make_room(self) -> None:
+        """Lengthen the body in place: moving megabytes is the C library's, which only renames pages."""
+        missing = min(self._length, max(ROOM_BYTES, ROOM_FACTOR * self._size)) - self._size
+        while missing > 0:
+            self._body += memoryview(_ZEROS)[:missing]
+            missing -= len(_ZEROS)
