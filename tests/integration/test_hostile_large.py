@@ -126,3 +126,34 @@ def test_announcing_large_bodies_costs_little_memory(tmp_path: Path) -> None:
 
 def resident_bytes(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096
+
+
+def test_a_head_before_a_large_body_is_not_taken_for_the_next_ones(gateway: RunningGateway) -> None:
+    said = [{"role": "user", "content": "x" * 200_000}]
+    first = chat_request(gateway, "X-Title: first", user="heads", messages=said)
+    head, _, body = first.partition(b"\r\n\r\n")
+    # As long, head and all, as the body before it: what a head before just such a body would need.
+    other = chat_request(gateway, "X-Title: other", user="heads", pad="y" * 150_000)
+    missing = len(body) - len(other)
+    other = chat_request(gateway, "X-Title: other", user="heads", pad="y" * (150_000 + missing))
+
+    with RawClient(gateway.port) as client:
+        for _ in range(6):  # the kernel widens what it takes unread
+            client.send(chat_request(gateway, user="warm-up", messages=SAID))
+            client.read_answer()
+        client.send(head + b"\r\n\r\n")
+        time.sleep(0.1)
+        client.send(body)
+        answers = [client.read_answer()]
+        # While the loop sleeps all of it arrives, to be read in one piece.
+        loop = next(iter(gateway.server.server_state.connections)).loop
+        loop.call_soon_threadsafe(time.sleep, 0.3)
+        time.sleep(0.1)
+        for request in (other, chat_request(gateway, "X-Title: first", user="heads")):
+            client.send(request)
+            answers.append(client.read_answer())
+
+    assert len(other) == len(body)
+    rows = {row.id: row.app for row in gateway.rows()}
+    apps = [rows[answer.headers["x-generation-id"]] for answer in answers if answer]
+    assert apps == ["first", "other", "first"]

@@ -298,6 +298,7 @@ class EdgeProtocol(HttpToolsProtocol):
         # The one before would take the next request for this body.
         self.parser = HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self._head_piece = b""  # nobody saw the body behind it: there is nothing to learn
         self.on_message_complete()
 
     @override
