@@ -13,6 +13,7 @@ from fakes.provider import ScriptedProvider
 from regulars.config.settings import UpstreamSettings
 from regulars.model.catalog import Provider, Timeouts
 from regulars.upstream import PoolCounts, Response, Route, Upstream
+from regulars.wire.pieces import Body
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 
@@ -34,11 +35,11 @@ class Caller:
         """The connections to the provider."""
         return self.route.pool.counts
 
-    async def send(self, body: bytes = BODY) -> Response:
+    async def send(self, body: Body = BODY) -> Response:
         """Send a request."""
         return await self.upstream.send(self.route, body)
 
-    async def ask(self, body: bytes = BODY) -> tuple[int, bytes]:
+    async def ask(self, body: Body = BODY) -> tuple[int, bytes]:
         """Send a request, read the whole answer and close it."""
         response = await self.send(body)
         try:

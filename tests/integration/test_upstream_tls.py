@@ -30,7 +30,8 @@ def test_tls_is_verified_and_kept_alive(run: Run) -> None:
         async with calling(provider, tls=trusting(authority)) as caller:
             for _ in range(3):
                 assert (await caller.ask(STREAM))[0] == 200
-            assert (await caller.ask(bytes(3_000_000)))[0] == 200
+            pieces = (b"x" * 70_000, memoryview(b"y" * 3_000_000), b"z")
+            assert (await caller.ask(pieces))[0] == 200
             assert caller.counts.idle == 1
 
     tls = server_context(authority.issue_cert("localhost"))
@@ -39,6 +40,7 @@ def test_tls_is_verified_and_kept_alive(run: Run) -> None:
         run(scenario(provider))
 
     assert provider.connections == 1
+    assert provider.requests[-1].body == b"x" * 70_000 + b"y" * 3_000_000 + b"z"
     assert provider.requests[0].headers["host"] == f"localhost:{provider.port}"
 
 

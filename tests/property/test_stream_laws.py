@@ -4,9 +4,11 @@ import json
 from itertools import pairwise
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from regulars.providers.openai import stream as stream_module
 from regulars.providers.openai.stream import StreamReader
 from regulars.wire.answers import Label
 
@@ -94,3 +96,18 @@ def test_no_bytes_can_crash_the_reader(garbage: bytes) -> None:
     reader.end()
 
     assert reader.chunks >= 0
+
+
+@settings(max_examples=300, deadline=None)
+@given(stream=streams(), cuts=st.lists(st.integers(min_value=0, max_value=4000), max_size=6))
+def test_large_chunks_are_read_as_small_ones_are(stream: bytes, cuts: list[int]) -> None:
+    for opened in (b'"content":"', b'"content": "'):
+        stream = stream.replace(opened, opened + b"z" * 600)
+    marks = [0, *sorted(cut for cut in cuts if cut < len(stream)), len(stream)]
+    pieces = [stream[a:b] for a, b in pairwise(marks)]
+    expected = read([stream])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stream_module, "LARGE_BYTES", 300)
+
+        assert read(pieces) == expected

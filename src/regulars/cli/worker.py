@@ -11,6 +11,7 @@ from typing import Final
 
 import uvicorn
 
+from regulars.cli.heap import keep_freed_memory
 from regulars.config.settings import Settings
 
 IDLE_CLIENT_TIMEOUT_S: Final = 75
@@ -62,6 +63,7 @@ def serve_here(
     """Serve in this process until a stop signal; False if the application did not start."""
     from regulars.app import AppFactory, http_protocol
 
+    keep_freed_memory()
     config = uvicorn.Config(
         AppFactory(settings),
         factory=True,

@@ -13,6 +13,7 @@ from regulars.providers.openai.request import PATH, encode
 from regulars.upstream.client import Route, Upstream
 from regulars.wire.answers import json_text
 from regulars.wire.chat import ChatRequest
+from regulars.wire.pieces import Body
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class EndpointRoute:
     upstream_model: Raw
     pseudonym: PseudonymOf
 
-    def body(self, request: ChatRequest, accepted: Accepted) -> bytes:
+    def body(self, request: ChatRequest, accepted: Accepted) -> Body:
         """Write what this endpoint gets."""
         asker = Asker(accepted.account, accepted.end_user, accepted.session, self.pseudonym)
         disclosure = self.endpoint.provider.disclosure

@@ -1,7 +1,7 @@
 """Reads a request's body within its bounds."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, TypeVar
 
 from starlette.requests import Request
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
@@ -13,11 +13,12 @@ from regulars.model.errors import CallerError, PayloadTooLargeError, Unsupported
 
 SMALL_BODY_BYTES_MAX: Final = 65_536
 _Headers = Mapping[bytes, bytes]
+_Bytes = TypeVar("_Bytes", bytes, bytes | bytearray)
 
 
 async def take_body(
     connection: EdgeProtocol, cycle: RequestResponseCycle, headers: _Headers, limit_bytes: int
-) -> bytes:
+) -> bytes | bytearray:
     """Return the whole body from where it lies: no ASGI message is made of it.
 
     How long it may take is `http/server.py`'s business.
@@ -28,7 +29,10 @@ async def take_body(
         ClientGoneError: the client left before it was whole.
     """
     _check_head(headers, limit_bytes)
-    body = await connection.collect_body(cycle) if cycle.more_body else bytes(cycle.body)
+    if cycle.more_body:
+        body = await connection.collect_body(cycle, _length(headers))
+    else:
+        body = bytes(cycle.body)
     if cycle.disconnected:
         raise ClientGoneError
     if len(body) > limit_bytes:
@@ -68,7 +72,13 @@ def _check_head(headers: _Headers, limit_bytes: int) -> None:
         raise _too_large(limit_bytes)
 
 
-def _some(body: bytes) -> bytes:
+def _length(headers: _Headers) -> int | None:
+    """Return how long a body will be whose head was checked."""
+    length = headers.get(b"content-length")
+    return None if length is None or b"transfer-encoding" in headers else int(length)
+
+
+def _some(body: _Bytes) -> _Bytes:
     if not body:
         raise CallerError('body: is empty; send {"model": …, "messages": […]}')
     return body

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable, MutableMapping
 from typing import Any, Final, cast
 
+from httptools import HttpRequestParser
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import (
     STATUS_LINE,
@@ -18,6 +19,7 @@ from uvicorn.protocols.http.httptools_impl import (
 from regulars.config.settings import ServerSettings
 from regulars.http.asgi import App, Scope
 from regulars.http.errors import error_body
+from regulars.http.large_body import REST_BYTES_MIN, receive
 from regulars.http.repeated import RepeatedHead, cut_head
 from regulars.model.errors import (
     CallerError,
@@ -257,14 +259,19 @@ class EdgeProtocol(HttpToolsProtocol):
         if self._body_bytes > self.settings.body_limit_bytes:
             self.cycle.message_event.set()
 
-    async def collect_body(self, cycle: RequestResponseCycle) -> bytes:
+    async def collect_body(
+        self, cycle: RequestResponseCycle, length: int | None
+    ) -> bytes | bytearray:
         """Wait until all of a request's body is here, it is too large, or he is gone; return it.
 
         For whoever wants it whole: uvicorn wakes its reader and copies at every 64 KiB.
+        `length` is how long it will be, None where only its end will tell.
         """
         if cycle.waiting_for_100_continue and not self.transport.is_closing():
             cycle.waiting_for_100_continue = False
             self.transport.write(_CONTINUE)
+        if length is not None and length - len(cycle.body) >= REST_BYTES_MIN:
+            return await receive(self, cycle, length)
         pieces = self._pieces = [bytes(cycle.body)]
         try:
             self.flow.resume_reading()
@@ -278,6 +285,21 @@ class EdgeProtocol(HttpToolsProtocol):
         finally:
             self._pieces = None
         return b"".join(pieces)
+
+    def body_arrived(self, size: int) -> None:
+        """Count what came of the body past `data_received`."""
+        self._body_bytes += size
+        if self._arrival is None:
+            self._expect(self.settings.body_timeout_s)
+
+    def body_ended(self) -> None:
+        """Go on with what stands behind a body that came past `data_received`."""
+        self.transport.set_protocol(self)
+        # The one before would take the next request for this body.
+        self.parser = HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self._head_piece = b""  # nobody saw the body behind it: there is nothing to learn
+        self.on_message_complete()
 
     @override
     def on_message_complete(self) -> None:

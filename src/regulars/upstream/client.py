@@ -13,6 +13,7 @@ from regulars.upstream.pool import Pool, PoolCounts
 from regulars.upstream.request_head import request_head
 from regulars.upstream.response import Response
 from regulars.upstream.route import Route
+from regulars.wire.pieces import Body
 
 
 class Upstream:
@@ -61,7 +62,7 @@ class Upstream:
         )
         return Route(pool, terms)
 
-    async def send(self, route: Route, body: bytes) -> Response:
+    async def send(self, route: Route, body: Body) -> Response:
         """POST `body`, over an idle connection if there is one; the caller closes the answer.
 
         Raises:

@@ -19,10 +19,12 @@ from regulars.model.errors import (
 from regulars.upstream.deadline import deadline
 from regulars.upstream.exchange import BODY, DEAD, DONE, HEAD, IDLE, Terms
 from regulars.upstream.head import body_ends_with_connection, too_large
+from regulars.upstream.large_request import Batch, batches
 from regulars.upstream.sink import Sink
+from regulars.wire.pieces import Body, body_bytes
 
-WRITE_SLICE_BYTES: Final = 131_072
-"""How much of a large request is handed to the transport at a time."""
+SMALL_BYTES: Final = 131_072
+"""A request up to this is written in one piece, head and body joined."""
 
 
 class Keeper(Protocol):
@@ -93,7 +95,7 @@ class Connection(asyncio.Protocol):
         self._until_close = False
         self._reading_paused = False
         self._writing_paused = False
-        self._unsent: memoryview | None = None
+        self._unsent: list[Batch] | None = None
         self.state = IDLE
         self.status = 0
         self.headers: dict[bytes, bytes] = {}
@@ -118,7 +120,7 @@ class Connection(asyncio.Protocol):
         """Whether the transport still takes requests."""
         return self._transport is not None and not self._transport.is_closing()
 
-    def begin(self, terms: Terms, body: bytes, *, now: float) -> None:
+    def begin(self, terms: Terms, body: Body, *, now: float) -> None:
         """Send a request; deadlines count from `now`."""
         assert self._transport is not None
         assert self.state == IDLE
@@ -135,12 +137,10 @@ class Connection(asyncio.Protocol):
         self.error = None
         if self._timer is None or now + terms.tick_s < self._timer_at:
             self._arm(now + terms.tick_s)
-        size = len(body)
-        if size <= WRITE_SLICE_BYTES:
-            self._transport.write(b"%b%d\r\n\r\n%b" % (terms.head, size, body))
+        if isinstance(body, bytes) and len(body) <= SMALL_BYTES:
+            self._transport.write(b"%b%d\r\n\r\n%b" % (terms.head, len(body), body))
         else:
-            self._transport.write(b"%b%d\r\n\r\n" % (terms.head, size))
-            self._unsent = memoryview(body)
+            self._unsent = batches(b"%b%d\r\n\r\n" % (terms.head, body_bytes(body)), body)
             self._write_on()
 
     def drained(self) -> None:
@@ -375,13 +375,13 @@ class Connection(asyncio.Protocol):
             self.fail(UpstreamClosedError(f"{self._peer} closed the connection {when}"), exc)
 
     def _write_on(self) -> None:
-        """Hand over slices until the transport has enough; `resume_writing` calls again."""
+        """Hand over batches until the transport has enough; `resume_writing` calls again."""
         assert self._transport is not None
         while self._unsent is not None and not self._writing_paused:
-            piece = self._unsent[:WRITE_SLICE_BYTES]
-            rest = self._unsent[WRITE_SLICE_BYTES:]
-            self._unsent = rest if rest.nbytes else None
-            self._transport.write(piece)
+            batch = self._unsent.pop()
+            if not self._unsent:
+                self._unsent = None
+            self._transport.writelines(batch)
 
     def _wake(self) -> None:
         waiter = self.waiter

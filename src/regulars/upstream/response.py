@@ -13,6 +13,7 @@ from regulars.upstream.exchange import BODY, DEAD, DONE, HEAD
 from regulars.upstream.head import too_large
 from regulars.upstream.route import Route
 from regulars.upstream.sink import Sink
+from regulars.wire.pieces import Body
 
 _NO_HEADERS: Mapping[bytes, bytes] = MappingProxyType({})
 
@@ -42,7 +43,7 @@ class Response:
         self,
         route: Route,
         connection: Connection,
-        body: bytes,
+        body: Body,
         *,
         limits: UpstreamSettings,
         loop: asyncio.AbstractEventLoop,
@@ -54,7 +55,7 @@ class Response:
         self._limits = limits
         self._loop = loop
         self._started_at = now
-        self._body: bytes | None = body
+        self._body: Body | None = body
         self._decoder: Decoder | None = None
         self._decoded_bytes = 0
         self._connection: Connection | None = connection

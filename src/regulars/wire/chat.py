@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from regulars.model.errors import CallerError
+from regulars.wire.large import LARGE_BYTES, check_utf8, names_cache_control
 
 FIELDS_MAX: Final = 512
 """Top-level keys of a request; the API knows about fifty."""
@@ -59,7 +60,7 @@ _LONE_SURROGATE: Final = re.compile(
 _SPACE: Final = b" \t\r\n"
 
 
-def parse_chat(body: bytes) -> ChatRequest:
+def parse_chat(body: bytes | bytearray) -> ChatRequest:
     """Read a chat request.
 
     Raises:
@@ -76,7 +77,9 @@ def parse_chat(body: bytes) -> ChatRequest:
         fallbacks=_fallbacks(fields) if "models" in fields else (),
         fields=fields,
         body_bytes=len(body),
-        names_cache_control=b'"cache_control"' in body,
+        names_cache_control=b'"cache_control"' in body
+        if len(body) <= LARGE_BYTES
+        else names_cache_control(body),
     )
 
 
@@ -112,10 +115,10 @@ def opener(request: ChatRequest) -> tuple[bytes, bytes]:
     return b"\0".join(shared), first
 
 
-def _decode_fields(body: bytes) -> dict[str, Raw]:
+def _decode_fields(body: bytes | bytearray) -> dict[str, Raw]:
     if not body.isascii():
         try:
-            body.decode()
+            check_utf8(body)
         except UnicodeDecodeError as exc:
             raise CallerError(f"body: byte {exc.start} is not UTF-8; send JSON in UTF-8") from exc
     try:

@@ -9,6 +9,8 @@ from regulars.model.catalog import Disclosure
 from regulars.model.errors import CallerError
 from regulars.providers.openai.disclosure import Asker, disclose
 from regulars.wire.chat import ChatRequest
+from regulars.wire.large import LARGE_BYTES
+from regulars.wire.pieces import Body, object_pieces
 
 PATH: Final = "/chat/completions"
 
@@ -35,7 +37,7 @@ _INCLUDE_USAGE: Final = Raw(b'{"include_usage":true}')
 
 def encode(
     request: ChatRequest, upstream_model: Raw, *, disclosure: Disclosure, asker: Asker
-) -> bytes:
+) -> Body:
     """Write the upstream body. `upstream_model` is the endpoint's model name as JSON.
 
     Usage is always asked for. `metadata` is OpenRouter's label for observability, which OpenAI
@@ -52,7 +54,9 @@ def encode(
         fields["stream_options"] = _stream_options(fields.get("stream_options"))
     else:
         fields.pop("stream_options", None)
-    return msgspec.json.encode(fields)
+    return (
+        object_pieces(fields) if request.body_bytes > LARGE_BYTES else msgspec.json.encode(fields)
+    )
 
 
 def _stream_options(given: Raw | None) -> Raw:

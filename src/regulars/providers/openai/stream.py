@@ -20,6 +20,7 @@ from regulars.providers.openai.failure import read_stream_failure
 from regulars.providers.openai.mould import Mould
 from regulars.providers.openai.usage import read_usage
 from regulars.wire.answers import Label, json_text
+from regulars.wire.large import LARGE_BYTES, long_string
 from regulars.wire.sse import CR, EventCutter, EventTooLargeError
 
 _FIELDS: Final = msgspec.json.Decoder(dict[str, Raw])
@@ -28,6 +29,8 @@ _NULL: Final = Raw(b"null")
 _CHUNK: Final = Raw(b'"chat.completion.chunk"')
 _NEVER: Final = b"\0"
 """Replaced before the first chunk has shown what to replace: JSON holds no NUL."""
+_HERE: Final = b"\1"
+"""Stands for a long text that was taken out: JSON holds no such byte either."""
 
 FRAMING_BYTES: Final = len(b"data: \n\n")
 CHUNK_FRAMING_BYTES: Final = len(b"100\r\n\r\n")
@@ -160,7 +163,9 @@ class StreamReader:
         for data in events:
             if self.halted:
                 break
-            frame = self._splice(data) if self.started else None
+            frame = None
+            if self.started:
+                frame = self._splice(data) if len(data) <= LARGE_BYTES else self._splice_large(data)
             if frame is None:
                 frame = self._read(data)
                 if not self.started:
@@ -174,6 +179,8 @@ class StreamReader:
 
     def _is_plain(self, piece: bytes) -> bool:
         """Tell a piece of whole plain chunks, which needs no cutting into events; count them."""
+        if len(piece) > LARGE_BYTES and piece.find(b"\n\n", 0, LARGE_BYTES) < 0:
+            return False  # one large event: `_splice_large` has a shorter way
         count = piece.count(b"\n\n")
         if (
             piece.count(self._id_old) != count
@@ -213,6 +220,27 @@ class StreamReader:
             return None
         self.chunks += 1
         return b"data: " + spliced + b"\n\n"
+
+    def _splice_large(self, data: bytes) -> bytes | None:
+        """Splice a chunk without looking through its text: 1 MB takes 0.1 ms, as a whole 1.3.
+
+        Text that fits the mould, or any long string, has no quote in it and so no key.
+        """
+        event = None if self._mould is None else self._mould.event(b"data: %b\n\n" % data)
+        if event is not None:
+            self.chunks += 1
+            return event
+        found = long_string(data)
+        if found is None:
+            return self._splice(data)
+        before, after = data[: found[0]], data[found[1] :]
+        if before.find(_HERE) >= 0 or after.find(_HERE) >= 0:
+            return self._splice(data)
+        spliced = self._splice(before + _HERE + after)
+        if spliced is None:
+            return None
+        before, _, after = spliced.partition(_HERE)
+        return b"".join((before, memoryview(data)[slice(*found)], after))
 
     def _hold(self, frame: bytes) -> None:
         if frame:

@@ -13,6 +13,7 @@ from regulars.providers.openai.choices import FINISH_REASONS, finish_reason, pol
 from regulars.providers.openai.failure import read_stream_failure
 from regulars.providers.openai.usage import read_usage
 from regulars.wire.answers import Label, json_text
+from regulars.wire.large import LARGE_BYTES, holds
 
 _FIELDS: Final = msgspec.json.Decoder(dict[str, Raw])
 _CHOICES: Final = msgspec.json.Decoder(list[dict[str, Raw]])
@@ -20,6 +21,7 @@ _CHOICE: Final = msgspec.json.Decoder(dict[str, Any])
 _ANY: Final = msgspec.json.Decoder(Any)
 _OBJECT: Final = Raw(b'"chat.completion"')
 _NULL: Final = Raw(b"null")
+_REASONING: Final = b'"reasoning_content"'
 _PLAIN_ENDS: Final = {f'"{reason}"'.encode(): reason for reason in FINISH_REASONS}
 """Ends that need no translation, as they stand in the JSON."""
 
@@ -115,7 +117,11 @@ def _polish(choices: list[dict[str, Raw]]) -> list[str | None]:
     for number, choice in enumerate(choices):
         native = _PLAIN_ENDS.get(bytes(choice.get("finish_reason", _NULL)))
         message = bytes(choice.get("message", _NULL))
-        thinks = message.find(b'"reasoning_content"') >= 0
+        thinks = (
+            message.find(_REASONING) >= 0
+            if len(message) <= LARGE_BYTES
+            else holds(message, _REASONING)
+        )
         if native is None or thinks or message.find(b'"role"') < 0:
             whole = _CHOICE.decode(msgspec.json.encode(choice))
             native = polish(whole, body="message")
