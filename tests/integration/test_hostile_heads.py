@@ -1,5 +1,6 @@
 """Heads that are broken, too large or unusual: refused precisely, or served as they ask."""
 
+import time
 from collections.abc import Generator
 
 import pytest
@@ -170,3 +171,51 @@ def test_no_doubt_about_a_bodys_end_smuggles_a_second_request(
     assert got.count(b"HTTP/1.1 ") == 1
     assert got.startswith(b"HTTP/1.1 4")
     assert len(provider.requests) == asked_before
+
+
+OFFERS = {
+    "h2c": "Connection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAEAAEAA\r\nUpgrade: h2c",
+    "websocket": "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13",
+}
+
+
+@pytest.mark.parametrize("offer", OFFERS.values(), ids=OFFERS)
+@pytest.mark.parametrize("cut", [None, "head", "body"])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_who_offers_another_protocol_is_served_in_this_one(
+    gateway: RunningGateway, offer: str, cut: str | None, chunked: bool
+) -> None:
+    whole = chat_request(gateway, user="upgrader")
+    head, _, body = whole.partition(b"\r\n\r\n")
+    lines = [line for line in head.split(b"\r\n") if not line.lower().startswith(b"content-length")]
+    if chunked:
+        lines.append(b"Transfer-Encoding: chunked")
+        body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+    else:
+        lines.append(b"Content-Length: %d" % len(body))
+    asked = b"\r\n".join((*lines, offer.encode(), b"", body))
+    at = {None: len(asked), "head": len(asked) - len(body), "body": len(asked) - 5}[cut]
+
+    with RawClient(gateway.port) as client:
+        for _ in range(2):
+            client.send(asked[:at])
+            time.sleep(0.02)
+            client.send(asked[at:])
+            answer = client.read_answer()
+            assert answer is not None
+            assert answer.status == 200
+        check_in_step(gateway, client, "upgrader")
+
+
+@pytest.mark.parametrize("offer", OFFERS.values(), ids=OFFERS)
+def test_an_offer_without_a_body_is_passed_over(gateway: RunningGateway, offer: str) -> None:
+    with RawClient(gateway.port) as client:
+        client.send(f"GET /healthz HTTP/1.1\r\nHost: x\r\n{offer}\r\n\r\n".encode())
+        empty = client.read_answer(to="GET")
+        client.send(request_of("POST", CHAT, auth(gateway), offer, body=b""))
+        refused = client.read_answer()
+        check_in_step(gateway, client, "after-an-offer")
+
+    assert empty is not None
+    assert refused is not None
+    assert (empty.status, refused.status) == (200, 400)

@@ -11,6 +11,8 @@ from regulars.http.asgi import App, Scope
 HEAD_BYTES_MAX: Final = 8_192
 """Longer heads are read each time."""
 DIGITS_MAX: Final = 8
+LESSONS: Final = 4
+"""So many heads of a connection are learned: where each is another, none is worth it."""
 HELD_BODY_BYTES_MAX: Final = 65_536
 """Bodies of more do not come in the one piece that is waited for."""
 LENGTH: Final = b"\r\ncontent-length:"
@@ -52,6 +54,62 @@ class RepeatedHead:
         if not digits.isdigit() or len(digits) > DIGITS_MAX:
             return False
         return 0 < int(digits) <= HELD_BODY_BYTES_MAX
+
+
+class HeadMemory:
+    """What one connection knows of its heads.
+
+    A head is learned from a request's own bytes and from the scope that was read from it, which
+    come from two sides: what is parsed, and who serves it, perhaps after others were parsed.
+    """
+
+    __slots__ = ("_lesson", "_piece", "_served", "known", "lessons")
+
+    def __init__(self) -> None:
+        self.known: RepeatedHead | None = None
+        self.lessons = LESSONS
+        self._lesson: tuple[Scope, tuple[bytes, bytes]] | None = None
+        """What was read from the head of the request that came last, and the head, cut."""
+        self._served: tuple[Scope, App] | None = None
+        """What was read from the head of the one that is served, and who serves it."""
+        self._piece = b""
+        """A head whose body comes apart."""
+
+    def forget(self) -> None:
+        """Let go of what is half learned: another request begins."""
+        self._lesson = self._served = None
+
+    def skip(self) -> None:
+        """Do not learn from the request that is coming: its body went another way."""
+        self._piece = b""
+
+    def came(self, data: bytes, scope: Scope | None, *, first: bool) -> None:
+        """Learn from what the parser took: one request in one piece, or in one and another for its body.
+
+        `scope` is None as long as the request is not whole.
+        """
+        if scope is None:
+            self._piece = data if first and data.endswith(b"\r\n\r\n") else b""
+        elif first or self._piece:
+            data, self._piece = data if first else self._piece + data, b""
+            self.lessons -= 1
+            cut = cut_head(data)
+            if cut is not None:
+                self._lesson = scope, cut
+                self._learn()
+
+    def served(self, scope: Scope, app: App) -> None:
+        """Have requests with this scope's head served by `app`: the scope says all they say."""
+        self._served = scope, app
+        self._learn()
+
+    def _learn(self) -> None:
+        if self._lesson is None or self._served is None:
+            return
+        (read, cut), (scope, app) = self._lesson, self._served
+        if read is scope:
+            self.known = RepeatedHead(*cut, scope, app)
+            self.forget()
 
 
 def cut_head(data: bytes) -> tuple[bytes, bytes] | None:

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable, MutableMapping
 from typing import Any, Final, cast
 
-from httptools import HttpRequestParser
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import (
     STATUS_LINE,
@@ -20,7 +20,7 @@ from regulars.config.settings import ServerSettings
 from regulars.http.asgi import App, Scope
 from regulars.http.errors import error_body
 from regulars.http.large_body import REST_BYTES_MIN, receive
-from regulars.http.repeated import RepeatedHead, cut_head
+from regulars.http.repeated import HeadMemory, RepeatedHead
 from regulars.model.errors import (
     CallerError,
     GatewayError,
@@ -40,9 +40,6 @@ BODY: Final = "regulars.body"
 HOLD_S: Final = 0.1
 """So long a known head waits for its body before it is parsed like any other."""
 
-LESSONS: Final = 4
-"""So many heads of a connection are learned: where each is another, none is worth it."""
-
 BODY_BYTES_PER_S_MIN: Final = 65_536
 """A body may take `body_timeout_s` and a second more for each so many bytes."""
 
@@ -52,6 +49,7 @@ FRAMING_BYTES_MAX: Final = 1_048_576
 PIPELINED_MAX: Final = 1000
 """Requests of one connection that wait for earlier ones; beyond it the connection is cut."""
 
+_FRAMING: Final = (b"content-length", b"transfer-encoding")
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _Loop = asyncio.AbstractEventLoop
 
@@ -76,14 +74,10 @@ class EdgeProtocol(HttpToolsProtocol):
         self._begun = False
         """Whether the parser is inside a message."""
         self._refused = False
-        self._lessons = LESSONS
-        self._lesson: tuple[Scope, tuple[bytes, bytes]] | None = None
-        """What was read from the head of the request that came last, and the head, cut."""
-        self._served: tuple[Scope, App] | None = None
-        """What was read from the head of the one that is served, and who serves it."""
-        self._head_piece = b""
-        """That head, if its body came apart."""
-        self._repeated: RepeatedHead | None = None
+        self._upgrading = False
+        """The parser takes what follows for another protocol, which nobody speaks here."""
+        self._muted_end = False
+        self._heads = HeadMemory()
         self._held = b""
         self._pieces: list[bytes] | None = None
         """Of a body that is collected: joined once, where it would be copied as it grows."""
@@ -119,7 +113,7 @@ class EdgeProtocol(HttpToolsProtocol):
 
     @override
     def data_received(self, data: bytes) -> None:
-        repeated = self._repeated
+        repeated = self._heads.known
         if (
             repeated is not None
             and not self._begun
@@ -138,12 +132,13 @@ class EdgeProtocol(HttpToolsProtocol):
         self._parse(data)
 
     def _parse(self, data: bytes) -> None:
-        begins = not self._begun
+        first = not self._begun
         if self._in_head:
             self._head_bytes += len(data)
-        super().data_received(data)
-        if self._lessons and (begins or self._head_piece):
-            self._study(data)
+        self._feed(data)
+        if self._heads.lessons:
+            scope = None if self._begun else cast("Scope", self.scope)
+            self._heads.came(data, scope, first=first)
         if self._in_head:
             if self._head_bytes > self.settings.header_limit_bytes:
                 self._refuse(self._head_too_large())
@@ -158,33 +153,37 @@ class EdgeProtocol(HttpToolsProtocol):
             elif self._arrival is None:
                 self._expect(self.settings.body_timeout_s)
 
-    def _study(self, data: bytes) -> None:
-        """Remember the head of a request that came in one piece, or one and another for its body."""
-        if self._begun:
-            alone = not self._head_piece and self._in_body and data.endswith(b"\r\n\r\n")
-            self._head_piece = data if alone else b""
-            return
-        data, self._head_piece = self._head_piece + data, b""
-        if self.cycle.keep_alive and self.limit_concurrency is None:
-            self._lessons -= 1
-            cut = cut_head(data)
-            if cut is not None:
-                self._lesson = cast("Scope", self.scope), cut
-                self._learn()
+    def _feed(self, data: bytes) -> None:
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except HttpParserUpgrade as exc:
+            if self._upgrading:
+                self._go_on(data[exc.args[0] :])
+        except HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
+
+    def _go_on(self, rest: bytes) -> None:
+        """Read the body of a request that offers another protocol, h2c as Java's client does.
+
+        The parser took the offer and stopped behind the head; another one is told how long the
+        body is, and nothing else.
+        """
+        framing = [
+            b"%b: %b\r\n" % header for header in self.scope["headers"] if header[0] in _FRAMING
+        ]
+        self.parser = _parser(self)
+        self._muted_end = False
+        self.parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n" % b"".join(framing))
+        self._upgrading = False
+        if self._muted_end:
+            self.on_message_complete()
+        if rest:
+            self._feed(rest)
 
     def repeats(self, scope: Scope, app: App) -> None:
         """Have requests with the same head served by `app` from now on: the scope says all they say."""
-        self._served = scope, app
-        self._learn()
-
-    def _learn(self) -> None:
-        if self._lesson is None or self._served is None:
-            return
-        (read, cut), (scope, app) = self._lesson, self._served
-        # Another request may have come before this one is served: its head says other things.
-        if read is scope:
-            self._repeated = RepeatedHead(*cut, scope, app)
-            self._lesson = self._served = None
+        self._heads.served(scope, app)
 
     def _hold(self, head: bytes) -> None:
         """Wait a moment for the body of a head that is known: many clients send it apart."""
@@ -215,12 +214,26 @@ class EdgeProtocol(HttpToolsProtocol):
 
     @override
     def on_message_begin(self) -> None:
+        if self._upgrading:
+            return
         self._in_head = self._begun = True
-        self._lesson = self._served = None
+        self._heads.forget()
         super().on_message_begin()
 
     @override
+    def on_url(self, url: bytes) -> None:
+        if not self._upgrading:
+            super().on_url(url)
+
+    @override
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._upgrading:
+            super().on_header(name, value)
+
+    @override
     def on_headers_complete(self) -> None:
+        if self._upgrading:
+            return
         self._body_bytes = 0
         self._wire_bytes = 0
         self._expect(None)
@@ -237,6 +250,7 @@ class EdgeProtocol(HttpToolsProtocol):
             return
         self._head_bytes = 0
         super().on_headers_complete()
+        self._upgrading = self.parser.should_upgrade() and self.scope["method"] != "CONNECT"
         self._in_head = False
         self._in_body = True
         # With pipelining `self.cycle` runs ahead of the one that is being answered.
@@ -295,14 +309,15 @@ class EdgeProtocol(HttpToolsProtocol):
     def body_ended(self) -> None:
         """Go on with what stands behind a body that came past `data_received`."""
         self.transport.set_protocol(self)
-        # The one before would take the next request for this body.
-        self.parser = HttpRequestParser(self)
-        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
-        self._head_piece = b""  # nobody saw the body behind it: there is nothing to learn
+        self.parser = _parser(self)  # the one before would take the next request for this body
+        self._heads.skip()
         self.on_message_complete()
 
     @override
     def on_message_complete(self) -> None:
+        if self._upgrading:
+            self._muted_end = True
+            return
         self._pieces = None  # what comes next is another request's
         self._in_body = self._begun = False
         self._in_head = True
@@ -450,6 +465,13 @@ class EdgeProtocol(HttpToolsProtocol):
         if self._stall is not None:
             self._stall.cancel()
             self._stall = None
+
+
+def _parser(of: EdgeProtocol) -> HttpRequestParser:
+    """Make a parser as uvicorn does."""
+    parser = HttpRequestParser(of)
+    parser.set_dangerous_leniencies(lenient_data_after_close=True)
+    return parser
 
 
 def leave_connection(scope: MutableMapping[str, Any]) -> None:
