@@ -1,5 +1,6 @@
 """Token counts as the common dialect and its relatives report them → `Usage`, inclusive."""
 
+import math
 from typing import Any, Final
 
 import msgspec
@@ -9,11 +10,23 @@ from regulars.model.tokens import TOKENS_MAX, Usage
 
 _Tokens = int | float | None
 
+DIGITS_MAX: Final = 18
+"""Of a count written as text; more is no count."""
+NESTING_MAX: Final = 3
+"""Objects within a `usage` object that are looked into."""
+
+
+class _CacheCreation(msgspec.Struct, frozen=True):
+    ephemeral_1h_input_tokens: _Tokens = None
+
 
 class _PromptDetails(msgspec.Struct, frozen=True):
     cached_tokens: _Tokens = None
     cache_write_tokens: _Tokens = None
     cache_creation_tokens: _Tokens = None
+    cache_creation_input_tokens: _Tokens = None  # Qwen
+    cache_creation: _CacheCreation | None = None
+    cache_creation_token_details: _CacheCreation | None = None  # LiteLLM
     audio_tokens: _Tokens = None
 
 
@@ -22,8 +35,9 @@ class _CompletionDetails(msgspec.Struct, frozen=True):
     audio_tokens: _Tokens = None
 
 
-class _CacheCreation(msgspec.Struct):
-    ephemeral_1h_input_tokens: _Tokens = None
+class _CacheDetail(msgspec.Struct, frozen=True):
+    ttl: str | None = None
+    tokens: _Tokens = msgspec.field(default=None, name="inputTokens")
 
 
 class _Usage(msgspec.Struct):
@@ -31,9 +45,12 @@ class _Usage(msgspec.Struct):
     completion_tokens: _Tokens = None
     total_tokens: _Tokens = None
     prompt_tokens_details: _PromptDetails | None = None
+    prompt_token_details: _PromptDetails | None = None  # Mistral, beside or in place of the plural
     completion_tokens_details: _CompletionDetails | None = None
     prompt_cache_hit_tokens: _Tokens = None  # DeepSeek
     cached_tokens: _Tokens = None  # Moonshot, at the top
+    num_cached_tokens: _Tokens = None  # Mistral
+    reasoning_tokens: _Tokens = None  # SGLang and Perplexity, at the top
     input_tokens: _Tokens = None  # Anthropic: without what a cache read or wrote
     output_tokens: _Tokens = None
     cache_read_input_tokens: _Tokens = None
@@ -45,58 +62,83 @@ class _Usage(msgspec.Struct):
     output_tokens_camel: _Tokens = msgspec.field(default=None, name="outputTokens")
     cache_read_camel: _Tokens = msgspec.field(default=None, name="cacheReadInputTokens")
     cache_write_camel: _Tokens = msgspec.field(default=None, name="cacheWriteInputTokens")
+    cache_details: tuple[_CacheDetail, ...] = msgspec.field(default=(), name="cacheDetails")
 
 
 _NO_PROMPT_DETAILS: Final = _PromptDetails()
 _NO_COMPLETION_DETAILS: Final = _CompletionDetails()
 _USAGE: Final = msgspec.json.Decoder(_Usage)
+_ANY: Final = msgspec.json.Decoder(dict[str, Any], float_hook=float)
 
 
 def read_usage(raw: Raw | bytes) -> Usage | None:
     """Read a `usage` object; None when it is null, malformed or counts nothing.
 
-    Hostile figures (negative, fractional, absurdly large) are clamped here; that parts stay
-    within their parents is `billing.price.sane`'s work.
+    Hostile figures (negative, fractional, absurdly large) are clamped here, and one that is no
+    number counts as not given; that parts stay within their parents is `billing.price.sane`'s work.
     """
     try:
         reported = _USAGE.decode(raw)
+    except msgspec.ValidationError:
+        reported = _what_is_readable(raw)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return None
+    if reported is None:
         return None
     prompt, completion = _count(reported.prompt_tokens), _count(reported.completion_tokens)
     if prompt is None and completion is None:
         return _other_names(reported)
-    prompt_details = reported.prompt_tokens_details or _NO_PROMPT_DETAILS
-    completion_details = reported.completion_tokens_details or _NO_COMPLETION_DETAILS
-    reasoning = _count(completion_details.reasoning_tokens)
-    beside = _thought_beside(prompt or 0, completion or 0, _count(reported.total_tokens), reasoning)
+    return _common(reported, prompt or 0, completion or 0)
+
+
+def _common(reported: _Usage, prompt: int, completion: int) -> Usage:
+    inside = reported.prompt_tokens_details or reported.prompt_token_details or _NO_PROMPT_DETAILS
+    said = reported.completion_tokens_details or _NO_COMPLETION_DETAILS
+    reasoning = _first(said.reasoning_tokens, reported.reasoning_tokens)
+    read = _first(
+        inside.cached_tokens,
+        reported.prompt_cache_hit_tokens,
+        reported.cached_tokens,
+        reported.num_cached_tokens,
+        reported.cache_read_input_tokens,
+    )
+    write = _first(
+        inside.cache_write_tokens,
+        inside.cache_creation_tokens,
+        inside.cache_creation_input_tokens,
+        reported.cache_creation_input_tokens,
+    )
+    total = _count(reported.total_tokens)
+    rest = 0 if total is None else total - prompt - completion
+    apart = (read or 0) + (write or 0)
+    if apart and _lies_beside(reported, apart, rest, prompt, reasoning or 0):
+        prompt, rest = prompt + apart, rest - apart
+    # Google's and xAI's common dialects leave out of `completion_tokens` what was thought, and
+    # billed as output: only the total has it.
+    beside = rest if rest > 0 and reasoning in (None, 0, rest) else 0
     return Usage(
-        prompt_tokens=prompt or 0,
-        completion_tokens=(completion or 0) + beside,
-        cached_tokens=_first(
-            prompt_details.cached_tokens,
-            reported.prompt_cache_hit_tokens,
-            reported.cached_tokens,
-            reported.cache_read_input_tokens,
-        ),
-        cache_write_tokens=_first(
-            prompt_details.cache_write_tokens,
-            prompt_details.cache_creation_tokens,
-            reported.cache_creation_input_tokens,
-        ),
+        prompt_tokens=prompt,
+        completion_tokens=completion + beside,
+        cached_tokens=read,
+        cache_write_tokens=write,
         cache_write_1h_tokens=_hour(reported),
         reasoning_tokens=beside or reasoning,
-        audio_tokens=_count(prompt_details.audio_tokens),
-        audio_output_tokens=_count(completion_details.audio_tokens),
+        audio_tokens=_count(inside.audio_tokens),
+        audio_output_tokens=_count(said.audio_tokens),
     )
 
 
-def _thought_beside(prompt: int, completion: int, total: int | None, reasoning: int | None) -> int:
-    """Return reasoning that is billed as output but not in `completion_tokens`.
+def _lies_beside(reported: _Usage, apart: int, rest: int, prompt: int, reasoning: int) -> bool:
+    """Tell whether what the cache did is not in `prompt_tokens`, as some gateways before Claude say.
 
-    Google's and xAI's common dialects leave it out: only the total has it.
+    Under Anthropic's names, which mean it to be apart, where the total says so or there is more of
+    it than prompt.
     """
-    rest = 0 if total is None else total - prompt - completion
-    return rest if rest > 0 and reasoning in (None, 0, rest) else 0
+    if reported.cache_read_input_tokens is None and reported.cache_creation_input_tokens is None:
+        return False
+    if rest > 0:
+        return rest in (apart, apart + reasoning)
+    return apart > prompt and reported.prompt_tokens_details is None
 
 
 def _other_names(reported: _Usage) -> Usage | None:
@@ -124,8 +166,38 @@ def _other_names(reported: _Usage) -> Usage | None:
 
 
 def _hour(reported: _Usage) -> int | None:
-    created = reported.cache_creation
-    return None if created is None else _count(created.ephemeral_1h_input_tokens)
+    """Return what was written for an hour, not for five minutes."""
+    inside = reported.prompt_tokens_details or _NO_PROMPT_DETAILS
+    created = (
+        reported.cache_creation or inside.cache_creation or inside.cache_creation_token_details
+    )
+    if created is not None:
+        return _count(created.ephemeral_1h_input_tokens)
+    if not reported.cache_details:
+        return None
+    return sum(_count(one.tokens) or 0 for one in reported.cache_details if one.ttl == "1h")
+
+
+def _what_is_readable(raw: Raw | bytes) -> _Usage | None:
+    """Read an object with figures that are none, without them."""
+    try:
+        return msgspec.convert(_numbers(_ANY.decode(raw), NESTING_MAX), _Usage)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return None
+
+
+def _numbers(fields: dict[str, Any], depth: int) -> dict[str, Any]:
+    """Keep what is a number where counts stand, and an object anywhere else."""
+    found: dict[str, Any] = {}
+    for name, value in fields.items():
+        if not name.endswith(("tokens", "Tokens")):
+            if isinstance(value, dict) and depth:
+                found[name] = _numbers(value, depth - 1)
+        elif isinstance(value, str) and value.isdecimal() and len(value) <= DIGITS_MAX:
+            found[name] = int(value)
+        elif type(value) is int or (isinstance(value, float) and math.isfinite(value)):
+            found[name] = value
+    return found
 
 
 def _first(*candidates: float | None) -> int | None:
