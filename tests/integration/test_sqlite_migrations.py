@@ -1,11 +1,16 @@
 """Files of older schemas: what a migration adds is filled from what was kept."""
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
+
+import pytest
 
 from conformance.stores.ledgers import HOUR_US, generation
 from regulars.stores.sqlite import open_store
-from regulars.stores.sqlite.schema import MIGRATIONS
+from regulars.stores.sqlite.connect import create_file
+from regulars.stores.sqlite.migrate import check, prepare
+from regulars.stores.sqlite.schema import MIGRATIONS, SCHEMA_VERSION
 
 
 def test_a_store_of_the_first_schema_gets_its_finer_rollups_from_what_it_keeps(
@@ -48,3 +53,22 @@ def as_the_first_schema(path: Path) -> None:
     for beside in path.parent.glob(f"{path.name}-*"):
         beside.unlink()
     first.replace(path)
+
+
+@pytest.mark.parametrize("moment", [1, 2, 3])
+def test_a_file_that_another_process_makes_meanwhile_is_ours(tmp_path: Path, moment: int) -> None:
+    path = tmp_path / "ledger.db"
+    create_file(path)
+    asked: list[str] = []
+
+    def other_process(statement: str) -> None:
+        asked.append(statement)
+        if len(asked) == moment:
+            prepare(path)
+
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.set_trace_callback(other_process)
+        version = check(connection, path)
+
+    assert len(asked) == 3
+    assert version in {0, SCHEMA_VERSION}

@@ -38,9 +38,10 @@ def check(connection: sqlite3.Connection, path: Path) -> int:
 
     Raises StoreError, StoreVersionError, sqlite3.Error.
     """
-    version = _number(connection, "PRAGMA user_version")
-    application = _number(connection, "PRAGMA application_id")
+    # First what came in one commit with the rest: another process may be making the file just now.
     objects = _number(connection, "SELECT count(*) FROM sqlite_schema")
+    application = _number(connection, "PRAGMA application_id")
+    version = _number(connection, "PRAGMA user_version")
     if objects and application != APPLICATION_ID:
         raise StoreError(
             f"the file {str(path)!r} is a SQLite database of another program; "
