@@ -25,7 +25,7 @@ from regulars.stores.sqlite.fold import (
     unfolded,
 )
 from regulars.stores.sqlite.insert import COUNT_ROWS, INSERTS
-from regulars.stores.sqlite.migrate import check
+from regulars.stores.sqlite.migrate import check, prepare
 from regulars.stores.sqlite.names import Key, Names
 from regulars.stores.sqlite.names_now import NamesNow
 from regulars.stores.sqlite.odd_ids import insert_anywhere, unknown
@@ -214,8 +214,10 @@ class SqliteLedger:
                 f"the store {str(self._path)!r} is gone: put the file back, or restart for a new one"
             ) from exc
         if inode != self._inode:
-            # Another file took its place, a restored backup for instance: begin anew with it.
+            # Another file took its place, a restored backup for instance: begin anew with it. A
+            # backup is of the schema of its day, and not set up for a write-ahead log.
             self._abandon()
+            prepare(self._path)
             self._inode = inode
 
     def _append(self, connection: sqlite3.Connection, rows: Sequence[Generation]) -> None:

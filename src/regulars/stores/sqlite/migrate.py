@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from regulars.stores.base import StoreError, StoreVersionError
-from regulars.stores.sqlite.connect import connect, store_errors
+from regulars.stores.sqlite.connect import BACKUP, IS_BACKUP, connect, store_errors
 from regulars.stores.sqlite.schema import APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION
 
 WAL_TRIES: Final = 100
@@ -27,6 +27,7 @@ def prepare(path: Path) -> None:
             if check(connection, path) == 0:
                 # Counts only while the file is empty: lets deleted rows' space be given back.
                 connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            _take_up(connection)
             _switch_to_wal(connection)
             _migrate(connection, path)
         finally:
@@ -53,6 +54,13 @@ def check(connection: sqlite3.Connection, path: Path) -> int:
             f"{SCHEMA_VERSION}; upgrade Regulars or choose another file in [store] url"
         )
     return version
+
+
+def _take_up(connection: sqlite3.Connection) -> None:
+    """Note of a backup that it is in use now: in the file itself, before it has a log."""
+    has_settings = "SELECT count(*) FROM sqlite_schema WHERE name = 'setting'"
+    if _number(connection, has_settings) and connection.execute(IS_BACKUP).fetchone() is not None:
+        connection.execute("DELETE FROM setting WHERE name = ?", (BACKUP,))
 
 
 def _switch_to_wal(connection: sqlite3.Connection) -> None:
