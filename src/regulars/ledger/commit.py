@@ -298,7 +298,10 @@ class Committer:
                 orphan.close()
 
     def _recover(self, orphan: Orphan) -> None:
-        rows, unreadable = orphan.rows()
+        noted, unreadable = orphan.rows()
+        # Rows deleted for their age are not known to the ledger: they would count once more.
+        kept_from_us = self._kept_from_us()
+        rows = [row for row in noted if row.created_at_us >= kept_from_us]
         self._store_rows(rows)
         orphan.remove()
         logger.warning(
@@ -307,6 +310,17 @@ class Committer:
             len(rows),
             unreadable,
         )
+
+    def _kept_from_us(self) -> int:
+        while self._tidying is not None:
+            try:
+                return self._tidying.kept_from_us()
+            except StoreError as exc:
+                self._note_failure(exc)
+                if self._stopping.is_set():
+                    raise StoppingError from exc
+                self._stopping.wait(self._settings.retry_s)
+        return 0
 
     # --- the spool
 

@@ -42,6 +42,7 @@ from regulars.stores.sqlite.raw import RawFiles
 from regulars.stores.sqlite.readers import QUERY_TIME_MAX_S, Readers
 from regulars.stores.sqlite.registry import SqliteRegistry
 from regulars.stores.sqlite.reports import SqliteReports
+from regulars.stores.sqlite.retention import kept_from_us
 from regulars.stores.sqlite.scan import scan
 from regulars.stores.sqlite.spendings import keys_spent, spent_since
 from regulars.stores.sqlite.verify import count_rows, verify
@@ -81,6 +82,11 @@ class SqliteStore:
     def is_pressed(self) -> bool:
         """See `stores.base.Tidy`."""
         return self._ledger.is_pressed
+
+    def kept_from_us(self) -> int:
+        """See `stores.base.Tidy`."""
+        with self._readers.snapshot() as connection:
+            return kept_from_us(connection)
 
     def checkpoint(self) -> None:
         """See `stores.base.Checkpointing`."""

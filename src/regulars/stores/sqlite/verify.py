@@ -11,7 +11,7 @@ from regulars.stores.base import Difference
 from regulars.stores.sqlite.connect import connect, store_errors
 from regulars.stores.sqlite.costs import recomputed
 from regulars.stores.sqlite.fold import GROUPED, rolled_up
-from regulars.stores.sqlite.places import TIME_MAX_US
+from regulars.stores.sqlite.retention import kept_from_us
 from regulars.stores.sqlite.rollups import keys_of
 from regulars.stores.sqlite.schema import ROLLED_COLUMNS
 from regulars.stores.sqlite.slices import UNIT_US, Rollup
@@ -102,11 +102,7 @@ def _side_by_side(
 
 def _first_whole_unit(connection: sqlite3.Connection, table: Rollup) -> int:
     """Return the first unit of a rollup none of whose rows were deleted."""
-    (deleted_to,) = connection.execute(
-        "SELECT coalesce((SELECT CAST(value AS INTEGER) FROM setting WHERE name = 'rows_from_us'), ?)",
-        (-TIME_MAX_US,),
-    ).fetchone()
-    return -(-int(deleted_to) // UNIT_US[table])
+    return -(-kept_from_us(connection) // UNIT_US[table])
 
 
 def _index(connection: sqlite3.Connection) -> Iterator[Difference]:
