@@ -1,6 +1,7 @@
 """The writer's thread: takes what is queued, commits it as one, retries, isolates, spools."""
 
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -41,6 +42,9 @@ SPOOL_AT: Final = 2
 
 CORRECTIONS: Final = frozenset({UnrecordedError.code, InternalError.code})
 """Errors of rows that may come a second time: what the client got is known after the row is queued."""
+
+SPOOL_PAUSE_MAX_S: Final = 60.0
+"""Until a spool file that could not be read or removed is tried again; at first it is `retry_s`."""
 
 IDS_LOGGED_MAX: Final = 100
 DAY_US: Final = 86_400_000_000
@@ -89,6 +93,7 @@ class Committer:
         self._logged_s: float | None = None
         self._tidied_s = self._tidy_at_s = 0.0
         self._has_spooled = True  # look for what earlier processes left
+        self._spool_at_s, self._spool_pause_s = math.inf, settings.retry_s
         self.spooled = self.commits = self.committed = 0
 
     def start(self) -> None:
@@ -124,7 +129,14 @@ class Committer:
             self._store_spooled()
             self._recover_orphans()
             while not (self._stopping.is_set() and not self._queue):
-                self._step()
+                try:
+                    self._step()
+                except StoppingError:
+                    raise
+                except Exception:
+                    # The thread's top: without it every answer would be late, for good.
+                    logger.exception("ledger_writer_mistake")
+                    self._stopping.wait(self._settings.retry_s)
             while self._contents is not None and self._contents.waiting:
                 self._contents.store_some()
         except StoppingError:
@@ -147,6 +159,8 @@ class Committer:
             else:
                 self._rung = False
         now = time.monotonic()
+        if now >= self._spool_at_s:
+            self._has_spooled, self._spool_at_s = True, math.inf
         if now >= self._tidy_at_s and self._may_tidy(now):
             self._tidy()
 
@@ -336,22 +350,37 @@ class Committer:
         self._has_spooled = False
         if self._spool is None:
             return
-        for path in spool_files(self._spool):
-            try:
-                rows, unreadable = read_spool(path)
-            except FileNotFoundError:
-                continue  # another process has just brought it in
-            except OSError as exc:
-                logger.warning("ledger_spool_unreadable file=%s reason=%r", path, str(exc))
-                continue
-            before = self.unwritable
-            self._store_rows(rows)
-            unreadable += self.unwritable - before
-            finish_spool(path, unreadable=unreadable)
-            self.spooled = max(0, self.spooled - len(rows))
-            logger.warning(
-                "ledger_spool_stored file=%s rows=%d unreadable=%d", path, len(rows), unreadable
-            )
+        failed: OSError | None = None
+        try:
+            for path in spool_files(self._spool):
+                try:
+                    self._store_file(path)
+                except OSError as exc:
+                    failed = exc
+        except OSError as exc:  # the folder
+            failed = exc
+        if failed is not None:
+            logger.warning("ledger_spool_unreadable reason=%r", str(failed))
+            self._spool_at_s = time.monotonic() + self._spool_pause_s
+            self._spool_pause_s = min(2 * self._spool_pause_s, SPOOL_PAUSE_MAX_S)
+            return
+        self._spool_pause_s = self._settings.retry_s
+        if not self._has_spooled:
+            self.spooled = 0  # also what another process has brought in
+
+    def _store_file(self, path: Path) -> None:
+        try:
+            rows, unreadable = read_spool(path)
+        except FileNotFoundError:
+            return  # another process has just brought it in
+        before = self.unwritable
+        self._store_rows(rows)
+        unreadable += self.unwritable - before
+        finish_spool(path, unreadable=unreadable)
+        self.spooled = max(0, self.spooled - len(rows))
+        logger.warning(
+            "ledger_spool_stored file=%s rows=%d unreadable=%d", path, len(rows), unreadable
+        )
 
     def _spool_waiting(self) -> bool:
         """Move all that waits into a file, so that the queue takes more; False if it cannot be."""
