@@ -159,6 +159,11 @@ def test_each_provider_is_held_to_its_own_attempt(folder: Path) -> None:
 
     assert json.loads(output) == {"lines": 32, "mismatches": []}
     assert code == 0
+    for provider, lines in (("b", [other]), ("alpha", [exported(n) for n in range(31)])):
+        code, output = run(
+            "reconcile", "--provider-csv", write(folder, *lines), "--provider", provider
+        )
+        assert (code, output) == (0, f"{len(lines)} lines, 0 mismatches\n")
 
 
 def test_what_is_missing_or_differs_is_named(folder: Path) -> None:

@@ -71,7 +71,8 @@ def reconcile(
     with opened_store(config) as store:
         found = compare(
             export,
-            _rows(store, provider, export, within_us),
+            _rows(store, export, within_us),
+            provider=provider,
             within_us=within_us,
             tolerance_nanousd=round(tolerance_usd * 1_000_000_000),
         )
@@ -154,7 +155,7 @@ def _export(file: Path) -> "list[Exported]":
 
 
 def _rows(
-    store: "SqliteStore", provider: str | None, export: "Sequence[Exported]", within_us: int
+    store: "SqliteStore", export: "Sequence[Exported]", within_us: int
 ) -> "Iterable[Generation]":
     """Yield our rows of the export's time, page by page."""
     from regulars.app import ACCOUNT
@@ -164,7 +165,6 @@ def _rows(
     bounded = bool(times) and len(times) == len(export)
     where = Filter(
         ACCOUNT,
-        provider=provider,
         from_us=min(times) - within_us if bounded else None,
         to_us=max(times) + within_us + 1 if bounded else None,
     )
