@@ -126,6 +126,25 @@ def test_a_folded_ledger_is_compared_by_user_too(folder: Path) -> None:
     }
 
 
+def test_a_damaged_file_is_compared_as_far_as_it_can_be_read(folder: Path) -> None:
+    store = open_store(f"sqlite:///{folder}/ledger.db")
+    store.append([row(n) for n in range(100, 2000)])
+    store.fold()
+    store.close()
+    with (folder / "ledger.db").open("r+b") as file:
+        for page in range(file.seek(0, 2) // 4096 // 2, file.tell() // 4096, 3):
+            file.seek(page * 4096)
+            file.write(b"\xff" * 64)
+
+    code, output = run("verify", "--json")
+    found = json.loads(output)["differences"]
+
+    assert code == 1
+    assert {one["figure"] for one in found} >= {"damage"}
+    assert any("restore a backup" in str(one["kept"]) for one in found)
+    assert len(found) > 1
+
+
 def test_an_export_that_agrees_reconciles(folder: Path) -> None:
     file = write(folder, *(exported(n, identity=n % 2 == 0) for n in range(30)))
 

@@ -27,14 +27,15 @@ def verify(*, as_json: JsonOption = False, config: ConfigOption = None) -> None:
     """Add all sums up anew from the rows and each cost from its price; exit 1 on a difference."""
     with opened_store(config) as store:
         differences = list(store.verify())
-        rows = store.count_rows()
+        rows = _rows_if_readable(store, differences)
     if as_json:
         found = [asdict(difference) for difference in differences]
         typer.echo(json.dumps({"rows": rows, "differences": found}))
     else:
         for difference in differences:
             typer.echo(_line(difference))
-        typer.echo(f"{rows} rows, {len(differences)} differences", err=bool(differences))
+        counted = "rows cannot be counted" if rows is None else f"{rows} rows"
+        typer.echo(f"{counted}, {len(differences)} differences", err=bool(differences))
     if differences:
         raise typer.Exit(FAILED)
 
@@ -138,6 +139,17 @@ def backup(
         typer.echo(json.dumps({"file": str(target), "bytes": size}))
     else:
         typer.echo(f"{target}: {size} bytes, verified")
+
+
+def _rows_if_readable(store: "SqliteStore", differences: "Sequence[Difference]") -> int | None:
+    from regulars.stores.base import StoreError
+
+    try:
+        return store.count_rows()
+    except StoreError:
+        if not differences:
+            raise
+        return None
 
 
 def _export(file: Path) -> "list[Exported]":

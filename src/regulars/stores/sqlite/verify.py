@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from regulars.stores.base import Difference
-from regulars.stores.sqlite.connect import connect, store_errors
+from regulars.stores.sqlite.connect import connect, store_error, store_errors
 from regulars.stores.sqlite.costs import recomputed
 from regulars.stores.sqlite.fold import GROUPED, rolled_up
 from regulars.stores.sqlite.retention import kept_from_us
@@ -35,14 +35,23 @@ def verify(path: Path) -> Iterator[Difference]:
         try:
             connection.execute("PRAGMA query_only = ON")
             connection.execute("BEGIN")
-            yield from _damage(connection)
-            for table in GROUPED:
-                yield from _rollup(connection, table)
-            yield from _byok(connection)
-            yield from _index(connection)
-            yield from recomputed(connection)
+            yield from _differences(connection)
+        except sqlite3.DatabaseError as exc:
+            # What was found so far is not lost with it.
+            if exc.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CORRUPT:
+                raise
+            yield Difference("file", "", "damage", None, str(store_error(exc, path)))
         finally:
             connection.close()
+
+
+def _differences(connection: sqlite3.Connection) -> Iterator[Difference]:
+    yield from _damage(connection)
+    for table in GROUPED:
+        yield from _rollup(connection, table)
+    yield from _byok(connection)
+    yield from _index(connection)
+    yield from recomputed(connection)
 
 
 def _damage(connection: sqlite3.Connection) -> Iterator[Difference]:
