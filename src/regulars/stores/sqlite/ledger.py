@@ -25,7 +25,7 @@ from regulars.stores.sqlite.fold import (
     unfolded,
 )
 from regulars.stores.sqlite.insert import COUNT_ROWS, INSERTS
-from regulars.stores.sqlite.migrate import check, prepare
+from regulars.stores.sqlite.migrate import check, prepare, refuse_newer
 from regulars.stores.sqlite.names import Key, Names
 from regulars.stores.sqlite.names_now import NamesNow
 from regulars.stores.sqlite.odd_ids import insert_anywhere, unknown
@@ -98,6 +98,9 @@ class SqliteLedger:
         except sqlite3.Error as exc:
             self._abandon()
             raise store_error(exc, self._path) from exc
+        except StoreError:
+            self._abandon()
+            raise
         except _ROW_FAULTS as exc:
             self._abandon()
             raise RowError(f"a row of {len(rows)} does not fit the ledger: {exc}") from exc
@@ -179,6 +182,7 @@ class SqliteLedger:
             if synchronous != SYNCED:
                 connection.execute(synchronous)
             connection.execute("BEGIN IMMEDIATE")
+            refuse_newer(connection, self._path)
             yield connection
             connection.execute("COMMIT")
             if synchronous != SYNCED:
@@ -186,6 +190,9 @@ class SqliteLedger:
         except sqlite3.Error as exc:
             self._abandon()
             raise store_error(exc, self._path) from exc
+        except StoreError:
+            self._abandon()
+            raise
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
@@ -249,8 +256,12 @@ class SqliteLedger:
         return True
 
     def _append_new(self, connection: sqlite3.Connection, rows: Sequence[Generation]) -> None:
-        """Append in one transaction what is new of the rows, wherever there is room."""
+        """Append in one transaction what is new of the rows, wherever there is room.
+
+        Whoever migrates the file changes the stamp too, so that a program of before comes here.
+        """
         connection.execute("BEGIN IMMEDIATE")
+        refuse_newer(connection, self._path)
         if self._names_now.refresh(connection):
             self._forget()
         fresh = self._names_now.applied(unknown(connection, rows))

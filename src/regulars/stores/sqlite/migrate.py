@@ -8,6 +8,7 @@ from typing import Final
 from regulars.stores.base import StoreError, StoreVersionError
 from regulars.stores.sqlite.connect import BACKUP, IS_BACKUP, connect, store_errors
 from regulars.stores.sqlite.schema import APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION
+from regulars.stores.sqlite.stamp import changed
 
 WAL_TRIES: Final = 100
 WAL_PAUSE_S: Final = 0.05
@@ -42,12 +43,20 @@ def check(connection: sqlite3.Connection, path: Path) -> int:
     # First what came in one commit with the rest: another process may be making the file just now.
     objects = _number(connection, "SELECT count(*) FROM sqlite_schema")
     application = _number(connection, "PRAGMA application_id")
-    version = _number(connection, "PRAGMA user_version")
     if objects and application != APPLICATION_ID:
         raise StoreError(
             f"the file {str(path)!r} is a SQLite database of another program; "
             "choose another file in [store] url"
         )
+    return refuse_newer(connection, path)
+
+
+def refuse_newer(connection: sqlite3.Connection, path: Path) -> int:
+    """Return the file's schema version if this program knows it: another may have migrated it.
+
+    Raises StoreVersionError, sqlite3.Error.
+    """
+    version = _number(connection, "PRAGMA user_version")
     if version > SCHEMA_VERSION:
         raise StoreVersionError(
             f"the store {str(path)!r} has schema version {version}, this program knows up to "
@@ -85,6 +94,9 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
         for statement in statements:
             connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {number}")
+    if version:
+        # Programs of before that are running look at the version where the stamp is another.
+        changed(connection)
     connection.execute("COMMIT")
 
 
