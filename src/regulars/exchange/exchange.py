@@ -67,6 +67,7 @@ class Answer(Struct, frozen=True, gc=False):
     """`usage` was said before all of the answer had come, which broke off or was not counted."""
 
 
+NO_TOKENS = Usage(0, 0)
 UNCHARGED = Charge(None, None, None)
 _ENDED_BY_UPSTREAM = (Outcome.COMPLETED, Outcome.FAILED)
 NOTHING = Answer(None, None, None, None, 0)
@@ -208,6 +209,9 @@ class Exchange:
             charged = self._charge(end.outcome, answer, usage, source)
             if self._billed:
                 charged = charge_all(None if usage is None else charged, self._billed)
+                if usage is None and charged.cost is None:
+                    # Somebody billed what nobody knows the price of: listed as such, never free.
+                    self._reckoned = NO_TOKENS, UsageSource.ESTIMATED
         usage, source = self._reckoned
         content_at_s = self.content_at_s
         self.ended = True

@@ -128,7 +128,7 @@ def reconcile(
         if there is not None:
             matched.add(there.line)
             found += _differences(row, there, tolerance_nanousd)
-        elif row.usage is not None:
+        elif row.usage is not None and (row.usage.total_tokens or row.cost is not None):
             found.append(Mismatch("missing there", None, row.id))
     matched.update(one.line for one in twice)
     found += [

@@ -265,11 +265,14 @@ class StreamReader:
             reported = _usage_elsewhere(fields, choices)
         usage = read_usage(reported)
         if usage is not None:
-            self.usage = usage
+            before, self.usage = self.usage, usage
+            cost = read_cost(reported)
+            # A charge said before is for what was counted then.
+            if cost is not None or before is None or before.total_tokens != usage.total_tokens:
+                self.cost = cost
             self._counted = self.chunks - self._silent
             if self.upstream_id is None and isinstance(upstream_id, str):
                 self.upstream_id = upstream_id or None
-            self.cost = read_cost(reported) or self.cost
             self.service_tier = self.service_tier or read_usage_tier(reported)
         if error is not None:
             self._fail(read_stream_failure(self._label.provider, error))
