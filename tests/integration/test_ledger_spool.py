@@ -215,9 +215,49 @@ def test_a_spool_file_that_cannot_be_removed_does_not_end_the_writer(
     assert spool_files(store) == []
 
 
+def test_a_row_that_would_be_late_is_in_a_file_before_its_answer_is_served(
+    store: SqliteStore,
+) -> None:
+    settings = LedgerSettings(commit_wait_s=2.0, retry_s=0.05)
+    kept: list[str] = []
+
+    async def session() -> list[bool]:
+        writer = LedgerWriter(store, settings)
+        writer.start()
+        with missing(store):
+            found = await asyncio.gather(*(writer.settle(generation(n)) for n in range(3)))
+            kept.extend(file.read_text() for file in spool_files(store))
+        assert await writer.settle(generation(9))
+        assert writer.late == 0
+        writer.stop()
+        return found
+
+    assert asyncio.run(session()) == [True] * 3
+    assert all(generation(n).id in "".join(kept) for n in range(3))
+    assert store.totals(ALL).requests == 4
+    assert spool_files(store) == []
+
+
+def test_where_late_answers_are_refused_their_rows_are_not_spooled(store: SqliteStore) -> None:
+    settings = LedgerSettings(commit_wait_s=0.1, retry_s=0.01, when_late="refuse")
+
+    async def session() -> tuple[bool, int]:
+        writer = LedgerWriter(store, settings)
+        writer.start()
+        with missing(store):
+            kept = await writer.settle(generation(1))
+            spooled = writer.spooled
+        await writer.drain(10)
+        writer.stop()
+        return kept, spooled
+
+    assert asyncio.run(session()) == (False, 0)
+
+
 def test_late_rows_are_counted(store: SqliteStore) -> None:
     async def session() -> tuple[list[bool], int]:
-        writer = LedgerWriter(store, LedgerSettings(commit_wait_s=0.05, retry_s=0.01))
+        unspooled = LedgerSettings(commit_wait_s=0.05, retry_s=0.01, spool_rows_max=0)
+        writer = LedgerWriter(store, unspooled)
         writer.start()
         with missing(store):
             late = await asyncio.gather(*(writer.settle(generation(n)) for n in range(3)))

@@ -181,6 +181,7 @@ class Committer:
         # All of what is in hand may have gone into a spool file meanwhile.
         while self._told < len(self._in_hand):
             last_try = self._stopping.is_set()
+            began_s = time.monotonic()
             try:
                 rows = [entry.row for entry in entries]
                 self._ledger.append(rows)
@@ -193,7 +194,7 @@ class Committer:
                 if last_try:
                     raise StoppingError from exc
                 self.note_started()
-                if not (self._is_full() and self._spool_waiting()):
+                if not ((self._is_full() or self._is_late(began_s)) and self._spool_waiting()):
                     self._stopping.wait(self._settings.retry_s)
             except Exception as exc:
                 logger.exception("ledger_writer_mistake")
@@ -258,6 +259,22 @@ class Committer:
         in_hand = self._in_hand[self._told :]
         fresh = len(in_hand) if in_hand and in_hand[0].future is not None else 0
         return (fresh + len(self._queue)) * SPOOL_AT >= self._settings.queue_rows_max
+
+    def _is_late(self, began_s: float) -> bool:
+        """Say whether half of an answer's time would be up, were one more try to fail.
+
+        It would take as long as the one that began then. The other half is for the file.
+        """
+        if self._settings.when_late != "serve":
+            return False
+        oldest = next((one for one in self._in_hand[self._told :] if one.future), None)
+        if oldest is None and self._queue:
+            oldest = self._queue[0]
+        if oldest is None:
+            return False
+        now_s = time.monotonic()
+        over_s = now_s + self._settings.retry_s + (now_s - began_s)
+        return over_s >= oldest.since_s + self._settings.commit_wait_s / 2
 
     # --- tidying up
 

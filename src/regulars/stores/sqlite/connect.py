@@ -43,7 +43,7 @@ _ADVICE: Final = {
 }
 
 
-def connect(path: Path) -> sqlite3.Connection:
+def connect(path: Path, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> sqlite3.Connection:
     """Open the existing file for reading and writing, durable and with foreign keys.
 
     The connection may be used by any thread, by one at a time, and begins transactions only
@@ -57,7 +57,7 @@ def connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(
         f"{_uri(path)}?mode=rw",
         uri=True,
-        timeout=BUSY_TIMEOUT_S,
+        timeout=busy_timeout_s,
         isolation_level=None,
         check_same_thread=False,
         cached_statements=STATEMENTS_MAX,

@@ -33,6 +33,9 @@ from regulars.stores.sqlite.retention import delete_some, is_due
 from regulars.stores.sqlite.rows import COLUMNS, WordIds, Words, encode, words
 from regulars.stores.sqlite.spendings import add_byok, has_byok
 
+LOCK_WAIT_S: Final = 1.0
+"""For another process's write. Less than an answer waits, so that its row can still be spooled."""
+
 WORDS_CACHED_MAX: Final = 20_000
 ROWS_WORDS_CACHED_MAX: Final = 5_000
 END_USERS_CACHED_MAX: Final = 100_000
@@ -196,7 +199,7 @@ class SqliteLedger:
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
-            connection = connect(self._path)
+            connection = connect(self._path, busy_timeout_s=LOCK_WAIT_S)
             try:
                 # The file may have been exchanged since the program started.
                 check(connection, self._path)
