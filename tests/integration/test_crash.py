@@ -4,6 +4,7 @@ import json
 import os
 import random
 import signal
+import sqlite3
 import sys
 import threading
 from collections import Counter
@@ -106,6 +107,42 @@ def kill_all(gateway: ServedProcess) -> None:
     for pid in workers:
         os.kill(pid, signal.SIGKILL)
     gateway.process.wait(WAIT_S)
+
+
+def test_answers_served_while_the_store_is_locked_survive_a_kill(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = Script(chunk_delay_s=0.004, body_delay_s=0.02)
+    with ScriptedProvider(default=script) as one:
+        config = config_text(tmp_path, {"p0": one.url})
+        with served_process(tmp_path, config, "--workers", "2") as gateway:
+            clients = Clients(gateway.host, gateway.keys[0], 0)
+            threads = [threading.Thread(target=clients.ask, args=(n,)) for n in range(CLIENTS)]
+            for thread in threads:
+                thread.start()
+            sleep(0.5)
+            with closing(sqlite3.connect(f"{tmp_path}/regulars.db", isolation_level=None)) as other:
+                other.execute("BEGIN IMMEDIATE")
+                sleep(4.5)
+                before = len(clients.whole)
+                sleep(2.0)
+                clients.stopping.set()
+                kill_all(gateway)
+                for thread in threads:
+                    thread.join(WAIT_S)
+        recover(tmp_path, config)
+    rows, counted, differences = all_rows(tmp_path)
+
+    kept = {row.id: row for row in rows}
+    wrong = [a for a in clients.whole if figures(a) != kept_figures(kept[figures(a)[0]])]
+    with capsys.disabled():
+        sys.stdout.write(
+            f"\n{len(clients.whole)} answers received whole, {len(rows)} rows, {len(wrong)} wrong\n"
+        )
+    assert len(clients.whole) > before > CLIENTS
+    assert not wrong
+    assert len(kept) == len(rows) == counted
+    assert not differences
 
 
 def figures(answer: Answer) -> tuple[str, int, int, float | None]:

@@ -12,7 +12,7 @@ import pytest
 from fakes.provider import Script, ScriptedProvider
 from fakes.running_gateway import PRICE, Answer, RunningGateway, running_gateway
 from regulars.billing.known_prices import known_price
-from regulars.model.generation import CostSource, Generation
+from regulars.model.generation import CostSource, Generation, UsageSource
 from regulars.model.money import NANO, Cost, Price
 from regulars.model.tokens import Usage
 from regulars.stores.base import Difference
@@ -137,6 +137,27 @@ def test_a_stream_that_broke_off_is_estimated_by_the_same_price(tmp_path: Path) 
 
     assert row.cost_source is CostSource.ESTIMATED
     assert row.price is not None
+
+
+def test_what_came_after_an_early_count_is_estimated_and_not_free(tmp_path: Path) -> None:
+    silent = {**COUNTS, "completion_tokens": 0, "total_tokens": 1000}
+    spoken = [{"index": 0, "delta": {"content": "forty bytes of what the provider said. "}}]
+    said = {"id": "up-1", "choices": spoken}
+    broken = Script(events=[{**said, "usage": silent, "choices": []}, said, said, BROKEN])
+    with (
+        ScriptedProvider(default=broken) as provider,
+        running_gateway(tmp_path, [provider]) as gateway,
+    ):
+        gateway.chat(user="u", stream=True)
+        (row,) = gateway.wait_for_rows(1)
+
+    assert row.usage is not None
+    assert row.usage.prompt_tokens == 1000
+    assert row.usage.completion_tokens >= 15
+    assert row.usage_source is UsageSource.ESTIMATED
+    assert row.cost_source is CostSource.ESTIMATED
+    assert row.cost is not None
+    assert row.cost.total == 600_000 + 800 * row.usage.completion_tokens
 
 
 def test_an_answer_that_came_to_nothing_is_free_and_says_why(tmp_path: Path) -> None:

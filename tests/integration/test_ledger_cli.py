@@ -126,6 +126,25 @@ def test_a_folded_ledger_is_compared_by_user_too(folder: Path) -> None:
     }
 
 
+def test_a_damaged_file_is_compared_as_far_as_it_can_be_read(folder: Path) -> None:
+    store = open_store(f"sqlite:///{folder}/ledger.db")
+    store.append([row(n) for n in range(100, 2000)])
+    store.fold()
+    store.close()
+    with (folder / "ledger.db").open("r+b") as file:
+        for page in range(file.seek(0, 2) // 4096 // 2, file.tell() // 4096, 3):
+            file.seek(page * 4096)
+            file.write(b"\xff" * 64)
+
+    code, output = run("verify", "--json")
+    found = json.loads(output)["differences"]
+
+    assert code == 1
+    assert {one["figure"] for one in found} >= {"damage"}
+    assert any("restore a backup" in str(one["kept"]) for one in found)
+    assert len(found) > 1
+
+
 def test_an_export_that_agrees_reconciles(folder: Path) -> None:
     file = write(folder, *(exported(n, identity=n % 2 == 0) for n in range(30)))
 
@@ -159,6 +178,11 @@ def test_each_provider_is_held_to_its_own_attempt(folder: Path) -> None:
 
     assert json.loads(output) == {"lines": 32, "mismatches": []}
     assert code == 0
+    for provider, lines in (("b", [other]), ("alpha", [exported(n) for n in range(31)])):
+        code, output = run(
+            "reconcile", "--provider-csv", write(folder, *lines), "--provider", provider
+        )
+        assert (code, output) == (0, f"{len(lines)} lines, 0 mismatches\n")
 
 
 def test_what_is_missing_or_differs_is_named(folder: Path) -> None:

@@ -21,7 +21,7 @@ from regulars.ledger import LedgerWriter
 from regulars.model.generation import Generation
 from regulars.stores.base import Filter, StoreError, StoreVersionError
 from regulars.stores.sqlite import SqliteStore, open_store
-from regulars.stores.sqlite.connect import BUSY_TIMEOUT_S
+from regulars.stores.sqlite.ledger import LOCK_WAIT_S
 from regulars.stores.sqlite.schema import SCHEMA_VERSION
 
 ALL = Filter(account="default")
@@ -74,8 +74,8 @@ def test_a_lost_file_is_named_and_its_rows_are_spooled(
         writer.stop()
         return settled
 
-    settings = LedgerSettings(commit_wait_s=0.1, retry_s=0.01)
-    late = asyncio.run(session(LedgerWriter(store, settings)))
+    settings = LedgerSettings(commit_wait_s=2.0, retry_s=0.01)
+    kept = asyncio.run(session(LedgerWriter(store, settings)))
     store.close()
     for name in ("ledger.db", "ledger.db-wal", "ledger.db-shm"):
         (tmp_path / name).unlink(missing_ok=True)
@@ -83,7 +83,7 @@ def test_a_lost_file_is_named_and_its_rows_are_spooled(
     restored = open_store(f"sqlite:///{store.path}")
     asyncio.run(session(LedgerWriter(restored, settings)))
 
-    assert late == [False] * 10
+    assert kept == [True] * 10
     assert told in caplog.text
     assert restored.totals(ALL).requests == 210
     assert list(tmp_path.glob("*.jsonl")) == []
@@ -135,11 +135,13 @@ def test_a_store_made_newer_is_refused_where_it_is_opened(tmp_path: Path) -> Non
 async def kept_after(
     writer: LedgerWriter, rows: list[Generation], *, lift: Callable[[], object]
 ) -> list[bool]:
-    """Settle rows while something is wrong, lift it, and wait until all are durable."""
+    """Settle rows while something is wrong, lift it, and wait until the store has them all."""
     writer.start()
     settled = await asyncio.gather(*(writer.settle(row) for row in rows))
     lift()
     assert await writer.drain(20) == 0
+    while writer.spooled:  # noqa: ASYNC110 - what is waited for is another thread's
+        await asyncio.sleep(0.005)
     writer.stop()
     return settled
 
@@ -219,11 +221,12 @@ def test_a_lock_that_stays_is_named(tmp_path: Path, caplog: pytest.LogCaptureFix
     def lift() -> None:
         other.close()
 
-    settings = LedgerSettings(commit_wait_s=BUSY_TIMEOUT_S + 1.0, retry_s=0.01)
+    settings = LedgerSettings(commit_wait_s=LOCK_WAIT_S + 1.0, retry_s=0.01)
     writer = LedgerWriter(store, settings)
     settled = asyncio.run(kept_after(writer, [generation(1)], lift=lift))
 
-    assert settled == [False]
+    assert settled == [True]
+    assert "ledger_rows_spooled count=1" in caplog.text
     assert "locked by another process: end the one that holds it" in caplog.text
     assert store.totals(ALL).requests == 1
     store.close()

@@ -247,3 +247,28 @@ def test_requests_are_noted_while_another_process_holds_the_store(tmp_path: Path
     store.close()
 
     assert noted == [{accepted.id for accepted, _ in later}]
+
+
+def test_a_row_that_was_deleted_for_its_age_does_not_come_back(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path}/ledger.db")
+    done, dead = started(1), started(100)
+    row = generation(id=done[0].id, created_at_us=done[0].created_at_us)
+    store.append([row])
+    leave_journal(store, done, dead)
+    while store.tidy(keep_from_us=done[0].created_at_us + 1):
+        pass
+
+    restart(store)
+
+    assert store.generation(done[0].id) is None
+    assert store.generation(dead[0].id) is not None
+    assert store.totals(ALL).requests == 1 + 1 + 1
+    assert list(store.verify()) == []
+    store.close()
+
+
+def leave_journal(store: SqliteStore, *requests: Started) -> None:
+    """Leave the journal of a process that was killed."""
+    journal = Journal(store.spool_path, {accepted.id: (accepted, e) for accepted, e in requests})
+    journal.add(requests)
+    journal.close(keep=True)

@@ -132,9 +132,132 @@ def test_the_spool_is_bounded_and_then_the_queue_is_full(store: SqliteStore) -> 
     assert store.totals(ALL).requests == 30
 
 
+async def spool_twice(writer: LedgerWriter, store: SqliteStore) -> Path:
+    """Have rows spooled into two files, and return the second: the thread has read the first."""
+    for count in (20, 40):
+        for number in range(count - 20, count):
+            writer.submit(generation(number))
+        await asyncio.wait_for(until_spooled(writer, count), 10)
+    return spool_files(store)[1]
+
+
+def test_rows_that_another_process_brought_in_are_not_counted_as_spooled(
+    store: SqliteStore,
+) -> None:
+    async def session() -> int:
+        writer = LedgerWriter(store, SMALL)
+        writer.start()
+        with missing(store):
+            (await spool_twice(writer, store)).unlink()
+        writer.submit(generation(99))
+        assert await writer.drain(20) == 0
+        left = writer.spooled
+        writer.stop()
+        return left
+
+    assert asyncio.run(session()) == 0
+
+
+async def until_no_file(store: SqliteStore, writer: LedgerWriter) -> None:
+    """Have rows come until the spool is empty."""
+    for number in range(100, 300):
+        if not spool_files(store):
+            return
+        assert await writer.settle(generation(number))
+        await asyncio.sleep(0.01)
+
+
+def test_a_spool_file_that_cannot_be_read_just_now_is_tried_again(
+    store: SqliteStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def session() -> None:
+        writer = LedgerWriter(store, SMALL)
+        writer.start()
+        with missing(store):
+            file = await spool_twice(writer, store)
+            aside = file.with_suffix(".aside")
+            file.rename(aside)
+            file.mkdir()  # reading it fails for root too
+        assert await writer.settle(generation(99))
+        file.rmdir()
+        aside.rename(file)
+        await until_no_file(store, writer)
+        writer.stop()
+
+    asyncio.run(session())
+
+    assert "ledger_spool_unreadable" in caplog.text
+    assert spool_files(store) == []
+    assert store.generation(generation(27).id) is not None
+    assert list(store.verify()) == []
+
+
+def test_a_spool_file_that_cannot_be_removed_does_not_end_the_writer(
+    store: SqliteStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def session() -> bool:
+        writer = LedgerWriter(store, SMALL)
+        writer.start()
+        with missing(store):
+            await spool_twice(writer, store)
+            first = spool_files(store)[0]
+            first.unlink()
+            first.mkdir()  # its rows are in the thread's hands; removing it fails for root too
+        kept = await writer.settle(generation(99))
+        first.rmdir()
+        await until_no_file(store, writer)
+        writer.stop()
+        return kept
+
+    assert asyncio.run(session())
+    assert "ledger_spool_unreadable" in caplog.text
+    assert store.totals(ALL).requests >= 41
+    assert spool_files(store) == []
+
+
+def test_a_row_that_would_be_late_is_in_a_file_before_its_answer_is_served(
+    store: SqliteStore,
+) -> None:
+    settings = LedgerSettings(commit_wait_s=2.0, retry_s=0.05)
+    kept: list[str] = []
+
+    async def session() -> list[bool]:
+        writer = LedgerWriter(store, settings)
+        writer.start()
+        with missing(store):
+            found = await asyncio.gather(*(writer.settle(generation(n)) for n in range(3)))
+            kept.extend(file.read_text() for file in spool_files(store))
+        assert await writer.settle(generation(9))
+        assert writer.late == 0
+        writer.stop()
+        return found
+
+    assert asyncio.run(session()) == [True] * 3
+    assert all(generation(n).id in "".join(kept) for n in range(3))
+    assert store.totals(ALL).requests == 4
+    assert spool_files(store) == []
+
+
+def test_where_late_answers_are_refused_their_rows_are_not_spooled(store: SqliteStore) -> None:
+    settings = LedgerSettings(commit_wait_s=0.1, retry_s=0.01, when_late="refuse")
+
+    async def session() -> tuple[bool, int]:
+        writer = LedgerWriter(store, settings)
+        writer.start()
+        with missing(store):
+            kept = await writer.settle(generation(1))
+            spooled = writer.spooled
+        await writer.drain(10)
+        writer.stop()
+        return kept, spooled
+
+    assert asyncio.run(session()) == (False, 0)
+
+
 def test_late_rows_are_counted(store: SqliteStore) -> None:
     async def session() -> tuple[list[bool], int]:
-        writer = LedgerWriter(store, LedgerSettings(commit_wait_s=0.05, retry_s=0.01))
+        unspooled = LedgerSettings(commit_wait_s=0.05, retry_s=0.01, spool_rows_max=0)
+        writer = LedgerWriter(store, unspooled)
         writer.start()
         with missing(store):
             late = await asyncio.gather(*(writer.settle(generation(n)) for n in range(3)))

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from conformance.stores.ledgers import generation
 from regulars.config.settings import LedgerSettings
 from regulars.ledger import LedgerFullError, LedgerWriter
 from regulars.ledger.writer import RESERVE_ROWS
+from regulars.model.generation import Generation
 from regulars.stores.base import Filter
 from regulars.stores.sqlite import SqliteStore, open_store
 
@@ -229,3 +230,56 @@ def test_a_caller_that_gives_up_does_not_take_its_row_along(store: SqliteStore) 
     run(store, work)
 
     assert store.totals(ALL).requests == 1
+
+
+class Clumsy:
+    """A ledger that makes a mistake when it is to tidy up."""
+
+    def __init__(self, store: SqliteStore) -> None:
+        self._store = store
+        self.mistakes = 0
+
+    def append(self, rows: Sequence[Generation]) -> None:
+        self._store.append(rows)
+
+    def tidy(self, *, keep_from_us: int | None) -> bool:
+        self.mistakes += 1
+        raise ZeroDivisionError(keep_from_us)
+
+    @property
+    def is_pressed(self) -> bool:
+        return False
+
+    def kept_from_us(self) -> int:
+        return 0
+
+
+def test_a_mistake_beside_the_rows_does_not_end_the_writer(
+    store: SqliteStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    clumsy = Clumsy(store)
+
+    async def session() -> list[bool]:
+        writer = LedgerWriter(clumsy, LedgerSettings(retry_s=0.01, commit_wait_s=5.0))
+        writer.start()
+        kept = [await writer.settle(generation(n)) for n in range(3)]
+        writer.stop()
+        return kept
+
+    assert asyncio.run(session()) == [True] * 3
+    assert clumsy.mistakes > 0
+    assert "ledger_writer_mistake" in caplog.text
+
+
+def test_a_journal_that_may_not_be_read_does_not_end_the_writer(
+    store: SqliteStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    foreign = store.path.with_name("ledger.db.spool.journal.00ff")
+    foreign.mkdir()  # opening it for writing fails for root too
+
+    async def session(writer: LedgerWriter) -> None:
+        assert await writer.settle(generation(1))
+
+    run(store, session)
+
+    assert "ledger_journal_unreadable" in caplog.text

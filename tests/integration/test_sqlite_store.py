@@ -5,11 +5,15 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from conformance.stores.ledgers import FULL, NOON_US, generation
+from regulars.billing.price import cost, sane
+from regulars.model.money import Price
+from regulars.model.tokens import Usage
 from regulars.stores.base import Filter, StoreError, StoreTimeoutError, StoreVersionError
 from regulars.stores.sqlite import SqliteStore, open_store
 from regulars.stores.sqlite.query import source
@@ -138,6 +142,22 @@ def test_a_restored_backup_is_taken_up(tmp_path: Path) -> None:
     again = open_store(f"sqlite:///{store.path}")
     assert {row.user for row in again.users(ALL, limit=9)} == {"early", "new"}
     again.close()
+
+
+def test_absurd_counts_overflow_no_sum(tmp_path: Path) -> None:
+    dear = Price(Decimal("0.000075"), Decimal("0.000375"))
+    absurd = sane(Usage(prompt_tokens=10**30, completion_tokens=1))
+    each = cost(absurd, dear)
+    store = open_store(f"sqlite:///{tmp_path}/ledger.db")
+
+    for batch in range(20):
+        numbers = range(batch * 500, batch * 500 + 500)
+        store.append([generation(n, usage=absurd, cost=each) for n in numbers])
+    store.fold()
+
+    assert store.totals(ALL).cost_nanousd == 10_000 * each.total
+    assert list(store.verify()) == []
+    store.close()
 
 
 FULL_DISK = """

@@ -101,7 +101,8 @@ class LedgerTable(Table):
     commit_wait_s: Seconds = Field(2.0, description="How long an answer waits for its row.")
     retry_s: Seconds = Field(0.5, description="Pause before a failed batch is tried again.")
     when_late: Literal["serve", "refuse"] = Field(
-        "serve", description="A row that is late: the answer goes out all the same, or a 503 does."
+        "serve",
+        description="A row the store does not take in time: spooled, and served; or a 503.",
     )
     spool_rows_max: int = Field(
         1_000_000, ge=0, le=2**40, description="Rows kept in files while the store is away."

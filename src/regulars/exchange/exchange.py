@@ -63,8 +63,11 @@ class Answer(Struct, frozen=True, gc=False):
     content_bytes: int
     cost: ReportedCost | None = None
     service_tier: str | None = None
+    counted_early: bool = False
+    """`usage` was said before all of the answer had come, which broke off or was not counted."""
 
 
+NO_TOKENS = Usage(0, 0)
 UNCHARGED = Charge(None, None, None)
 _ENDED_BY_UPSTREAM = (Outcome.COMPLETED, Outcome.FAILED)
 NOTHING = Answer(None, None, None, None, 0)
@@ -206,6 +209,9 @@ class Exchange:
             charged = self._charge(end.outcome, answer, usage, source)
             if self._billed:
                 charged = charge_all(None if usage is None else charged, self._billed)
+                if usage is None and charged.cost is None:
+                    # Somebody billed what nobody knows the price of: listed as such, never free.
+                    self._reckoned = NO_TOKENS, UsageSource.ESTIMATED
         usage, source = self._reckoned
         content_at_s = self.content_at_s
         self.ended = True
@@ -242,14 +248,19 @@ class Exchange:
         )
 
     def _usage(self, end: End, answer: Answer) -> tuple[Usage | None, UsageSource | None]:
-        if answer.usage is not None:
+        if answer.usage is not None and not answer.counted_early:
             return sane(answer.usage), UsageSource.REPORTED
         if self._endpoint is None or end.outcome is Outcome.REFUSED:
             return None, None
         # A failure before any content was not billed by anybody we know of; a cut stream was.
         if end.outcome is Outcome.FAILED and not self.has_content:
             return None, None
-        return estimate(self.accepted.prompt_bytes, answer.content_bytes), UsageSource.ESTIMATED
+        estimated = estimate(self.accepted.prompt_bytes, answer.content_bytes)
+        if answer.usage is not None:
+            said = sane(answer.usage)
+            completion = max(said.completion_tokens, estimated.completion_tokens)
+            estimated = replace(said, completion_tokens=completion)
+        return estimated, UsageSource.ESTIMATED
 
     def _charge(
         self, outcome: Outcome, answer: Answer, usage: Usage | None, source: UsageSource | None
@@ -265,7 +276,7 @@ class Exchange:
             price,
             usage_source=source,
             at_us=self.accepted.created_at_us,
-            reported=answer.cost,
+            reported=None if answer.counted_early else answer.cost,
         )
         if outcome in _ENDED_BY_UPSTREAM and is_insured(usage, answer.finish_reason):
             return insure(charged)

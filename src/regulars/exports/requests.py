@@ -74,6 +74,10 @@ def _nothing(_keys: KeysByHash, cells: Cells) -> Cells:
     return [0] * len(cells)
 
 
+def _or_nothing(_keys: KeysByHash, costs: Cells) -> Cells:
+    return [cost or 0 for cost in costs]
+
+
 def _whole_ms(_keys: KeysByHash, cells: Cells) -> Cells:
     return [None if ms is None else round(ms) for ms in cells]
 
@@ -112,7 +116,7 @@ _MADE: Final = (
     _Made(Column("cost_web_search", "usd"), ("id",), _nothing),
     _Made(Column("cost_cache", "usd"), ("cache_saving_nanousd", "prompt_tokens"), _less),
     _Made(Column("cost_file_processing", "usd"), ("id",), _nothing),
-    _Made(Column("byok_usage_inference", "usd"), ("id",), _nothing),
+    _Made(Column("byok_usage_inference", "usd"), ("byok_nanousd",), _or_nothing),
     _Made(Column("tokens_prompt", "count"), ("prompt_tokens",), _same),
     _Made(Column("tokens_completion", "count"), ("completion_tokens",), _same),
     _Made(Column("tokens_reasoning", "count"), ("reasoning_tokens",), _same),

@@ -38,4 +38,5 @@ def said(by: StreamReader | WholeAnswer) -> Answer:
         by.content_bytes,
         by.cost,
         by.service_tier,
+        by.counted_early,
     )

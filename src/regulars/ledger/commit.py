@@ -1,6 +1,7 @@
 """The writer's thread: takes what is queued, commits it as one, retries, isolates, spools."""
 
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -41,6 +42,9 @@ SPOOL_AT: Final = 2
 
 CORRECTIONS: Final = frozenset({UnrecordedError.code, InternalError.code})
 """Errors of rows that may come a second time: what the client got is known after the row is queued."""
+
+SPOOL_PAUSE_MAX_S: Final = 60.0
+"""Until a spool file that could not be read or removed is tried again; at first it is `retry_s`."""
 
 IDS_LOGGED_MAX: Final = 100
 DAY_US: Final = 86_400_000_000
@@ -89,6 +93,7 @@ class Committer:
         self._logged_s: float | None = None
         self._tidied_s = self._tidy_at_s = 0.0
         self._has_spooled = True  # look for what earlier processes left
+        self._spool_at_s, self._spool_pause_s = math.inf, settings.retry_s
         self.spooled = self.commits = self.committed = 0
 
     def start(self) -> None:
@@ -124,7 +129,14 @@ class Committer:
             self._store_spooled()
             self._recover_orphans()
             while not (self._stopping.is_set() and not self._queue):
-                self._step()
+                try:
+                    self._step()
+                except StoppingError:
+                    raise
+                except Exception:
+                    # The thread's top: without it every answer would be late, for good.
+                    logger.exception("ledger_writer_mistake")
+                    self._stopping.wait(self._settings.retry_s)
             while self._contents is not None and self._contents.waiting:
                 self._contents.store_some()
         except StoppingError:
@@ -147,6 +159,8 @@ class Committer:
             else:
                 self._rung = False
         now = time.monotonic()
+        if now >= self._spool_at_s:
+            self._has_spooled, self._spool_at_s = True, math.inf
         if now >= self._tidy_at_s and self._may_tidy(now):
             self._tidy()
 
@@ -167,6 +181,7 @@ class Committer:
         # All of what is in hand may have gone into a spool file meanwhile.
         while self._told < len(self._in_hand):
             last_try = self._stopping.is_set()
+            began_s = time.monotonic()
             try:
                 rows = [entry.row for entry in entries]
                 self._ledger.append(rows)
@@ -179,7 +194,7 @@ class Committer:
                 if last_try:
                     raise StoppingError from exc
                 self.note_started()
-                if not (self._is_full() and self._spool_waiting()):
+                if not ((self._is_full() or self._is_late(began_s)) and self._spool_waiting()):
                     self._stopping.wait(self._settings.retry_s)
             except Exception as exc:
                 logger.exception("ledger_writer_mistake")
@@ -245,6 +260,22 @@ class Committer:
         fresh = len(in_hand) if in_hand and in_hand[0].future is not None else 0
         return (fresh + len(self._queue)) * SPOOL_AT >= self._settings.queue_rows_max
 
+    def _is_late(self, began_s: float) -> bool:
+        """Say whether half of an answer's time would be up, were one more try to fail.
+
+        It would take as long as the one that began then. The other half is for the file.
+        """
+        if self._settings.when_late != "serve":
+            return False
+        oldest = next((one for one in self._in_hand[self._told :] if one.future), None)
+        if oldest is None and self._queue:
+            oldest = self._queue[0]
+        if oldest is None:
+            return False
+        now_s = time.monotonic()
+        over_s = now_s + self._settings.retry_s + (now_s - began_s)
+        return over_s >= oldest.since_s + self._settings.commit_wait_s / 2
+
     # --- tidying up
 
     def _may_tidy(self, now_s: float) -> bool:
@@ -298,7 +329,10 @@ class Committer:
                 orphan.close()
 
     def _recover(self, orphan: Orphan) -> None:
-        rows, unreadable = orphan.rows()
+        noted, unreadable = orphan.rows()
+        # Rows deleted for their age are not known to the ledger: they would count once more.
+        kept_from_us = self._kept_from_us()
+        rows = [row for row in noted if row.created_at_us >= kept_from_us]
         self._store_rows(rows)
         orphan.remove()
         logger.warning(
@@ -307,6 +341,17 @@ class Committer:
             len(rows),
             unreadable,
         )
+
+    def _kept_from_us(self) -> int:
+        while self._tidying is not None:
+            try:
+                return self._tidying.kept_from_us()
+            except StoreError as exc:
+                self._note_failure(exc)
+                if self._stopping.is_set():
+                    raise StoppingError from exc
+                self._stopping.wait(self._settings.retry_s)
+        return 0
 
     # --- the spool
 
@@ -322,22 +367,37 @@ class Committer:
         self._has_spooled = False
         if self._spool is None:
             return
-        for path in spool_files(self._spool):
-            try:
-                rows, unreadable = read_spool(path)
-            except FileNotFoundError:
-                continue  # another process has just brought it in
-            except OSError as exc:
-                logger.warning("ledger_spool_unreadable file=%s reason=%r", path, str(exc))
-                continue
-            before = self.unwritable
-            self._store_rows(rows)
-            unreadable += self.unwritable - before
-            finish_spool(path, unreadable=unreadable)
-            self.spooled = max(0, self.spooled - len(rows))
-            logger.warning(
-                "ledger_spool_stored file=%s rows=%d unreadable=%d", path, len(rows), unreadable
-            )
+        failed: OSError | None = None
+        try:
+            for path in spool_files(self._spool):
+                try:
+                    self._store_file(path)
+                except OSError as exc:
+                    failed = exc
+        except OSError as exc:  # the folder
+            failed = exc
+        if failed is not None:
+            logger.warning("ledger_spool_unreadable reason=%r", str(failed))
+            self._spool_at_s = time.monotonic() + self._spool_pause_s
+            self._spool_pause_s = min(2 * self._spool_pause_s, SPOOL_PAUSE_MAX_S)
+            return
+        self._spool_pause_s = self._settings.retry_s
+        if not self._has_spooled:
+            self.spooled = 0  # also what another process has brought in
+
+    def _store_file(self, path: Path) -> None:
+        try:
+            rows, unreadable = read_spool(path)
+        except FileNotFoundError:
+            return  # another process has just brought it in
+        before = self.unwritable
+        self._store_rows(rows)
+        unreadable += self.unwritable - before
+        finish_spool(path, unreadable=unreadable)
+        self.spooled = max(0, self.spooled - len(rows))
+        logger.warning(
+            "ledger_spool_stored file=%s rows=%d unreadable=%d", path, len(rows), unreadable
+        )
 
     def _spool_waiting(self) -> bool:
         """Move all that waits into a file, so that the queue takes more; False if it cannot be."""

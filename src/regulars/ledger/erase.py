@@ -20,7 +20,7 @@ from regulars.routing.keys import sticky_key
 from regulars.stores.backup_list import known_backups
 from regulars.stores.base import COMMAND_LINE, Erased
 from regulars.stores.sqlite import SqliteStore
-from regulars.stores.sqlite.people import count_in
+from regulars.stores.sqlite.raw import count_in
 from regulars.stores.sqlite.shared_routing import SqliteSharedRouting, shared_routing_path
 from regulars.stores.sqlite.sightings import SqliteSightings, sightings_path
 
@@ -55,7 +55,7 @@ def erase_user(
     # Requests that were being accepted meanwhile have been noted by now.
     lines += sum(scrub_files(store.spool_path, account, name) for name in names)
     left += count_in_files(store.spool_path, texts)
-    left += _left_in_sightings(sightings_path(store.path), texts)
+    left += _left_in_sightings(store, texts)
     for part in parts:
         store.finish(part.digest)
     providers: Counter[str] = Counter()
@@ -95,11 +95,12 @@ def _signature(store: SqliteStore, receipt: dict[str, Any]) -> str:
     return hmac.new(store.secret(SECRET_OF_RECEIPTS), message, sha256).hexdigest()
 
 
-def _left_in_sightings(path: Path, texts: Sequence[bytes]) -> int:
-    left = count_in(path, texts)
+def _left_in_sightings(store: SqliteStore, texts: Sequence[bytes]) -> int:
+    path = sightings_path(store.path)
+    left = store.count_in(path, texts)
     if left:
         SqliteSightings(path).compact()
-        left = count_in(path, texts)
+        left = store.count_in(path, texts)
     return left
 
 

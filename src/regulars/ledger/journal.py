@@ -9,6 +9,7 @@ and are not forced to the disk: a killed process loses at most those millisecond
 what the system had not written yet (some 30 s on Linux). Rows themselves are never at risk so.
 """
 
+import logging
 import os
 import secrets
 from collections.abc import Iterable, Mapping
@@ -39,6 +40,8 @@ FILE_MODE: Final = 0o600
 MARK: Final = ".journal."
 
 Started = tuple[Accepted, Endpoint]
+
+logger = logging.getLogger("regulars.ledger")
 
 
 class _Line(msgspec.Struct, array_like=True):
@@ -144,6 +147,9 @@ def orphans(prefix: Path) -> list[Orphan]:
             file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:
             continue  # another process has just recovered it
+        except OSError as exc:
+            logger.warning("ledger_journal_unreadable file=%s reason=%r", path, str(exc))
+            continue
         if _lock(file) and path.exists():
             found.append(Orphan(path, file))
         else:

@@ -11,7 +11,7 @@ from msgspec import Struct
 from regulars.ledger.journal import MARK
 from regulars.ledger.spool import SUFFIX, UNREADABLE_SUFFIX
 from regulars.stores.sqlite.erased import OVERWRITTEN
-from regulars.stores.sqlite.people import count_in
+from regulars.stores.sqlite.raw import count_in
 
 PASSES_MAX: Final = 5
 """A living process may note a request while its journal is gone over."""

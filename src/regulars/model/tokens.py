@@ -2,8 +2,11 @@
 
 from msgspec import Struct
 
-TOKENS_MAX = 2**40
-"""No upstream can truthfully report more tokens than this for one generation."""
+TOKENS_MAX = 2**30
+"""No upstream can truthfully report more tokens than this for one generation.
+
+Sums are 64 bits wide: at 75 USD a million tokens, 100,000 such answers fit, of 2**40 tokens not even
+112 did, and no row after them."""
 
 
 class Usage(Struct, frozen=True, gc=False):

@@ -60,6 +60,14 @@ class Tidy(Protocol):
         """Whether so much is due that rows are to wait for it."""
         ...
 
+    def kept_from_us(self) -> int:
+        """Return since when no row has been deleted: one from before may have been here.
+
+        Raises:
+            StoreError: it cannot be told now.
+        """
+        ...
+
 
 @runtime_checkable
 class Checkpointing(Protocol):

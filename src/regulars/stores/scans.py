@@ -28,6 +28,7 @@ Field = Literal[
     "cost_nanousd",
     "cost_prompt_nanousd",
     "cache_saving_nanousd",
+    "byok_nanousd",
     "ttft_ms",
     "duration_ms",
     "error",

@@ -34,6 +34,7 @@ def value_of(row: Generation, field: Field) -> Any:
         "cost_nanousd": cost.total,
         "cost_prompt_nanousd": cost.prompt,
         "cache_saving_nanousd": cost.cache_saving,
+        "byok_nanousd": cost.byok,
         "ttft_ms": None if row.ttft_ms is None else pytest.approx(row.ttft_ms, rel=1e-14),
         "duration_ms": pytest.approx(row.duration_ms, rel=1e-14),
     }

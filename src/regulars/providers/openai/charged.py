@@ -8,8 +8,8 @@ from msgspec import Raw
 
 from regulars.model.money import NANO, ReportedCost
 
-COST_USD_MAX: Final = Decimal(1_000_000)
-"""A figure above this is a mistake, or malice."""
+COST_USD_MAX: Final = Decimal(100_000)
+"""A figure above this is a mistake, or malice: a sum of nano-USD holds 92,000 of them."""
 
 TICKS_PER_USD: Final = Decimal(10_000_000_000)
 """xAI counts money in ticks. Source: docs.x.ai/developers/cost-tracking, read 2026-11-22."""

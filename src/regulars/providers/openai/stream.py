@@ -47,6 +47,7 @@ class StreamReader:
     """
 
     __slots__ = (
+        "_counted",
         "_cutter",
         "_held",
         "_id_new",
@@ -58,6 +59,7 @@ class StreamReader:
         "_overhead",
         "_provider",
         "_seen_created",
+        "_silent",
         "bytes_in",
         "chunks",
         "cost",
@@ -95,6 +97,10 @@ class StreamReader:
         self.native_finish_reason: str | None = None
         self.upstream_id: str | None = None
         self.chunks = 0
+        self._silent = 0
+        """Chunks that carried no content."""
+        self._counted = 0
+        """Chunks with content up to the last that said what was used."""
         self.bytes_in = 0
         self._overhead: int | None = None
 
@@ -112,6 +118,16 @@ class StreamReader:
         if not self.started:
             return 0
         return max(self.bytes_in - self.chunks * (self._overhead or 0), 4 * self.chunks)
+
+    @property
+    def counted_early(self) -> bool:
+        """Whether `usage` is that of a part: content came after it, and it cannot have known of it.
+
+        Where the stream reached its end, a provider that had all of the answer may have told ahead.
+        """
+        if self.usage is None or self.chunks - self._silent <= self._counted:
+            return False
+        return not self.usage.completion_tokens or (self.finish_reason is None and not self.done)
 
     def feed(self, piece: bytes) -> bytes:
         """Take a piece as it came from the socket, return frames for the client (or b"")."""
@@ -273,12 +289,18 @@ class StreamReader:
         if "service_tier" in fields:  # the last one counts: the first may say `auto`
             self.service_tier = read_service_tier(fields["service_tier"]) or self.service_tier
         reported = fields.pop("usage", _NULL)
+        if reported == _NULL and data.find(b'"usage"') >= 0:
+            reported = _usage_elsewhere(fields, choices)
         usage = read_usage(reported)
         if usage is not None:
-            self.usage = usage
+            before, self.usage = self.usage, usage
+            cost = read_cost(reported)
+            # A charge said before is for what was counted then.
+            if cost is not None or before is None or before.total_tokens != usage.total_tokens:
+                self.cost = cost
+            self._counted = self.chunks - self._silent
             if self.upstream_id is None and isinstance(upstream_id, str):
                 self.upstream_id = upstream_id or None
-            self.cost = read_cost(reported) or self.cost
             self.service_tier = self.service_tier or read_usage_tier(reported)
         if error is not None:
             self._fail(read_stream_failure(self._label.provider, error))
@@ -286,6 +308,8 @@ class StreamReader:
         if usage is not None and not choices:
             return b""
         self._note(choices, upstream_id, len(data) + FRAMING_BYTES)
+        if usage is not None:
+            self._counted = self.chunks - self._silent
         self._learn(data, fields, _only_text(choices))
         return self._render(fields, choices)
 
@@ -295,6 +319,7 @@ class StreamReader:
 
     def _note(self, choices: list[dict[str, Any]], upstream_id: object, size: int) -> None:
         self.chunks += 1
+        speaks = False
         if self.upstream_id is None and isinstance(upstream_id, str) and upstream_id:
             self.upstream_id = upstream_id
         for choice in choices:
@@ -303,10 +328,13 @@ class StreamReader:
                 self.native_finish_reason = native
                 self.finish_reason = finish_reason(native)
             delta = choice["delta"]
-            if native is not None or has_content(delta):
+            speaks = speaks or has_content(delta)
+            if native is not None or speaks:
                 self.started = True
                 if self._overhead is None:
                     self._overhead = size - len(str(delta.get("content") or "").encode())
+        if not speaks:
+            self._silent += 1
 
     def _learn(self, data: bytes, fields: dict[str, Raw], plain_text: str | None) -> None:
         """Remember how this upstream writes id and model, to replace them without parsing.
@@ -359,6 +387,21 @@ class StreamReader:
         if fields.get("system_fingerprint") == _NULL:
             del fields["system_fingerprint"]
         return b"data: " + msgspec.json.encode(fields) + b"\n\n"
+
+
+def _usage_elsewhere(fields: dict[str, Raw], choices: list[dict[str, Any]]) -> Raw:
+    """Take `usage` from where Moonshot (inside a choice) and Groq (`x_groq`) say it."""
+    for choice in choices:
+        usage = choice.pop("usage", None)
+        if usage is not None:
+            return Raw(msgspec.json.encode(usage))
+    try:
+        groq = _FIELDS.decode(fields.get("x_groq", _NULL))
+    except msgspec.DecodeError:
+        return _NULL
+    usage = groq.pop("usage", _NULL)
+    fields["x_groq"] = Raw(msgspec.json.encode(groq))
+    return usage
 
 
 def _only_text(choices: list[dict[str, Any]]) -> str | None:

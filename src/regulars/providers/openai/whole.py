@@ -37,6 +37,7 @@ class WholeAnswer(Struct, frozen=True):
     content_bytes: int
     cost: ReportedCost | None
     service_tier: str | None
+    counted_early: bool = False
 
     def render(self, label: Label, usage: bytes) -> bytes:
         """Write the client's answer: our id, model and provider, the priced usage."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from regulars.stores.base import StoreError
-from regulars.stores.sqlite.connect import connect, create_file, store_errors
+from regulars.stores.sqlite.connect import BACKUP, connect, create_file, store_errors
 from regulars.stores.sqlite.verify import verify
 
 PAGES_A_STEP: Final = 4096
@@ -58,6 +58,7 @@ def _copy(path: Path, partial: Path) -> None:
                 source.execute("SELECT count(*) FROM sqlite_schema").fetchone()
                 source.backup(copy, pages=PAGES_A_STEP)
                 copy.execute("PRAGMA journal_mode = DELETE")
+                copy.execute("INSERT OR REPLACE INTO setting VALUES (?, x'01')", (BACKUP,))
             finally:
                 copy.close()
     finally:

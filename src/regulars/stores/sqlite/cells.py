@@ -82,6 +82,7 @@ _PLACES: Final[Mapping[Field, _Place]] = {
     "cost_nanousd": _Place("cost_nanousd"),
     "cost_prompt_nanousd": _Place("cost_prompt_nanousd"),
     "cache_saving_nanousd": _Place("cache_saving_nanousd"),
+    "byok_nanousd": _detail("byok_nanousd"),
     "ttft_ms": _Place("ttft_ms"),
     "duration_ms": _Place("duration_ms"),
     "error": _detail("error", _words),

@@ -10,7 +10,8 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
-from regulars.stores.sqlite.connect import connect, store_errors
+from regulars.stores.sqlite.connect import store_errors
+from regulars.stores.sqlite.kept import KeptConnection
 
 _CHECKPOINT: Final = "PRAGMA wal_checkpoint(PASSIVE)"
 
@@ -20,30 +21,19 @@ class SqliteCheckpoints:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._connection: sqlite3.Connection | None = None
-        self._inode = 0
+        self._connection = KeptConnection(path)
 
     def checkpoint(self) -> None:
         """See `stores.base.Checkpointing`."""
         with store_errors(self._path):
             try:
-                self._open().execute(_CHECKPOINT).fetchone()
+                if not self._path.exists():  # one that is kept would say nothing of it
+                    self.close()
+                self._connection.get().execute(_CHECKPOINT).fetchone()
             except sqlite3.Error:
                 self.close()
                 raise
 
     def close(self) -> None:
         """Let go of the file; a later checkpoint opens it again."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
-
-    def _open(self) -> sqlite3.Connection:
-        try:
-            inode = self._path.stat().st_ino
-        except OSError:
-            inode = 0  # gone: opening says so
-        if self._connection is None or inode != self._inode:
-            self.close()
-            self._connection, self._inode = connect(self._path), inode
-        return self._connection
+        self._connection.close()

@@ -25,6 +25,10 @@ JOURNAL_LIMIT_BYTES: Final = 67_108_864
 
 FILE_MODE: Final = 0o600
 
+BACKUP: Final = "backup"
+IS_BACKUP: Final = f"SELECT 1 FROM setting WHERE name = '{BACKUP}'"  # noqa: S608
+"""Whether a file is as `backup` wrote it, never in use since."""
+
 _ADVICE: Final = {
     sqlite3.SQLITE_BUSY: "locked by another process: end the one that holds it, or wait",
     sqlite3.SQLITE_LOCKED: "locked by another process: end the one that holds it, or wait",
@@ -39,16 +43,21 @@ _ADVICE: Final = {
 }
 
 
-def connect(path: Path) -> sqlite3.Connection:
+def connect(path: Path, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> sqlite3.Connection:
     """Open the existing file for reading and writing, durable and with foreign keys.
 
     The connection may be used by any thread, by one at a time, and begins transactions only
-    when told to. Raises sqlite3.Error.
+    when told to.
+
+    Raises:
+        StoreError: the log beside it is another file's.
+        sqlite3.Error: it cannot be opened.
     """
+    _refuse_foreign_log(path)
     connection = sqlite3.connect(
-        f"file:{quote(str(path))}?mode=rw",
+        f"{_uri(path)}?mode=rw",
         uri=True,
-        timeout=BUSY_TIMEOUT_S,
+        timeout=busy_timeout_s,
         isolation_level=None,
         check_same_thread=False,
         cached_statements=STATEMENTS_MAX,
@@ -67,11 +76,48 @@ def connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def _refuse_foreign_log(path: Path) -> None:
+    """Notice a backup that was put in the file's place beside the log of the file before.
+
+    SQLite would write that log's pages into the backup, which is the end of both. Here it is looked
+    at without its log. Reading the file ourselves would not do: closing it afterwards drops every
+    lock that SQLite's connections of this process hold on it (POSIX).
+    """
+    log = path.with_name(f"{path.name}-wal")
+    try:
+        if not log.stat().st_size:
+            return
+    except OSError:
+        return
+    try:
+        alone = sqlite3.connect(f"{_uri(path)}?mode=ro&immutable=1", uri=True)
+        try:
+            is_backup = alone.execute(IS_BACKUP).fetchone() is not None
+        finally:
+            alone.close()
+    except sqlite3.Error:
+        return  # opening says what is wrong with it
+    if is_backup:
+        raise StoreError(
+            f"the store {str(path)!r} is a backup in the place of another file, whose log is "
+            f"still there: delete {str(log)!r} and {str(path.with_name(path.name + '-shm'))!r}, "
+            "which belong to that other file"
+        )
+
+
+def _uri(path: Path) -> str:
+    return f"file:{quote(str(path))}"
+
+
 def create_file(path: Path) -> None:
     """Make the folder and an empty file only its owner can read, unless it is there."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE))
+        # One that is there is not opened: closing it would drop the locks that other connections
+        # of this process hold on it (POSIX).
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE))
+    except FileExistsError:
+        return
     except OSError as exc:
         raise StoreError(
             f"cannot open the store {str(path)!r}: {exc.strerror}; "

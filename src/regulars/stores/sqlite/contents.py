@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from regulars.stores.contents import Content
-from regulars.stores.sqlite.connect import connect, store_errors
+from regulars.stores.sqlite.connect import store_errors
+from regulars.stores.sqlite.kept import KeptConnection
 from regulars.stores.sqlite.names_now import NamesNow
 
 DELETE_MAX: Final = 100
@@ -37,7 +38,7 @@ class SqliteContents:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
-        self._connection: sqlite3.Connection | None = None
+        self._connection = KeptConnection(path, "synchronous = NORMAL", "secure_delete = ON")
         self._names_now = NamesNow()
 
     def keep_contents(self, contents: Sequence[Content]) -> None:
@@ -108,15 +109,9 @@ class SqliteContents:
     def close(self) -> None:
         """Let go of the file."""
         with self._lock:
-            connection, self._connection = self._connection, None
-            if connection is not None:
-                connection.close()
+            self._connection.close()
 
     @contextmanager
     def _use(self) -> Generator[sqlite3.Connection]:
         with self._lock, store_errors(self._path):
-            if self._connection is None:
-                self._connection = connect(self._path)
-                self._connection.execute("PRAGMA synchronous = NORMAL")
-                self._connection.execute("PRAGMA secure_delete = ON")
-            yield self._connection
+            yield self._connection.get()

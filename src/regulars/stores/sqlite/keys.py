@@ -16,7 +16,8 @@ import msgspec
 from regulars.model.caller import ApiKey, KeyTerms, Role, UserPolicy
 from regulars.stores.base import COMMAND_LINE, KeyAction, KeyChange, StoreError
 from regulars.stores.sqlite import key_changes
-from regulars.stores.sqlite.connect import connect, store_errors
+from regulars.stores.sqlite.connect import store_errors
+from regulars.stores.sqlite.kept import KeptConnection
 
 SECRET_BYTES: Final = 32
 KEYS_LISTED_MAX: Final = 10_000
@@ -32,7 +33,7 @@ class SqliteKeys:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
-        self._connection: sqlite3.Connection | None = None
+        self._connection = KeptConnection(path)
 
     def find_key(self, key_hash: str) -> ApiKey | None:
         """Return the key with this hash, disabled ones too."""
@@ -129,16 +130,12 @@ class SqliteKeys:
     def close(self) -> None:
         """Let go of the file."""
         with self._lock:
-            connection, self._connection = self._connection, None
-            if connection is not None:
-                connection.close()
+            self._connection.close()
 
     @contextmanager
     def _use(self) -> Generator[sqlite3.Connection]:
         with self._lock, store_errors(self._path):
-            if self._connection is None:
-                self._connection = connect(self._path)
-            yield self._connection
+            yield self._connection.get()
 
     @contextmanager
     def _change(self) -> Generator[sqlite3.Connection]:

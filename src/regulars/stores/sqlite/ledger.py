@@ -26,13 +26,16 @@ from regulars.stores.sqlite.fold import (
     unfolded,
 )
 from regulars.stores.sqlite.insert import COUNT_ROWS, INSERTS
-from regulars.stores.sqlite.migrate import check
+from regulars.stores.sqlite.migrate import check, prepare, refuse_newer
 from regulars.stores.sqlite.names import Key, Names
 from regulars.stores.sqlite.names_now import NamesNow
 from regulars.stores.sqlite.odd_ids import insert_anywhere, unknown
 from regulars.stores.sqlite.retention import delete_some, is_due
 from regulars.stores.sqlite.rows import COLUMNS, WordIds, Words, encode, words
 from regulars.stores.sqlite.spendings import add_byok, has_byok
+
+LOCK_WAIT_S: Final = 1.0
+"""For another process's write. Less than an answer waits, so that its row can still be spooled."""
 
 WORDS_CACHED_MAX: Final = 20_000
 ROWS_WORDS_CACHED_MAX: Final = 5_000
@@ -103,6 +106,9 @@ class SqliteLedger:
         except sqlite3.Error as exc:
             self._abandon()
             raise store_error(exc, self._path) from exc
+        except StoreError:
+            self._abandon()
+            raise
         except _ROW_FAULTS as exc:
             self._abandon()
             raise RowError(f"a row of {len(rows)} does not fit the ledger: {exc}") from exc
@@ -190,6 +196,7 @@ class SqliteLedger:
             if synchronous != SYNCED:
                 connection.execute(synchronous)
             connection.execute("BEGIN IMMEDIATE")
+            refuse_newer(connection, self._path)
             yield connection
             connection.execute("COMMIT")
             if synchronous != SYNCED:
@@ -197,10 +204,13 @@ class SqliteLedger:
         except sqlite3.Error as exc:
             self._abandon()
             raise store_error(exc, self._path) from exc
+        except StoreError:
+            self._abandon()
+            raise
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
-            connection = connect(self._path)
+            connection = connect(self._path, busy_timeout_s=LOCK_WAIT_S)
             try:
                 # The file may have been exchanged since the program started.
                 check(connection, self._path)
@@ -225,8 +235,10 @@ class SqliteLedger:
                 f"the store {str(self._path)!r} is gone: put the file back, or restart for a new one"
             ) from exc
         if inode != self._inode:
-            # Another file took its place, a restored backup for instance: begin anew with it.
+            # Another file took its place, a restored backup for instance: begin anew with it. A
+            # backup is of the schema of its day, and not set up for a write-ahead log.
             self._abandon()
+            prepare(self._path)
             self._inode = inode
 
     def _append(self, connection: sqlite3.Connection, rows: Sequence[Generation]) -> None:
@@ -258,8 +270,12 @@ class SqliteLedger:
         return True
 
     def _append_new(self, connection: sqlite3.Connection, rows: Sequence[Generation]) -> None:
-        """Append in one transaction what is new of the rows, wherever there is room."""
+        """Append in one transaction what is new of the rows, wherever there is room.
+
+        Whoever migrates the file changes the stamp too, so that a program of before comes here.
+        """
         connection.execute("BEGIN IMMEDIATE")
+        refuse_newer(connection, self._path)
         if self._names_now.refresh(connection):
             self._forget()
         fresh = self._names_now.applied(unknown(connection, rows))

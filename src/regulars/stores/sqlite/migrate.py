@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Final
 
 from regulars.stores.base import StoreError, StoreVersionError
-from regulars.stores.sqlite.connect import connect, store_errors
+from regulars.stores.sqlite.connect import BACKUP, IS_BACKUP, connect, store_errors
 from regulars.stores.sqlite.schema import APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION
+from regulars.stores.sqlite.stamp import changed
 
 WAL_TRIES: Final = 100
 WAL_PAUSE_S: Final = 0.05
@@ -27,6 +28,7 @@ def prepare(path: Path) -> None:
             if check(connection, path) == 0:
                 # Counts only while the file is empty: lets deleted rows' space be given back.
                 connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            _take_up(connection)
             _switch_to_wal(connection)
             _migrate(connection, path)
         finally:
@@ -38,20 +40,36 @@ def check(connection: sqlite3.Connection, path: Path) -> int:
 
     Raises StoreError, StoreVersionError, sqlite3.Error.
     """
-    version = _number(connection, "PRAGMA user_version")
-    application = _number(connection, "PRAGMA application_id")
+    # First what came in one commit with the rest: another process may be making the file just now.
     objects = _number(connection, "SELECT count(*) FROM sqlite_schema")
+    application = _number(connection, "PRAGMA application_id")
     if objects and application != APPLICATION_ID:
         raise StoreError(
             f"the file {str(path)!r} is a SQLite database of another program; "
             "choose another file in [store] url"
         )
+    return refuse_newer(connection, path)
+
+
+def refuse_newer(connection: sqlite3.Connection, path: Path) -> int:
+    """Return the file's schema version if this program knows it: another may have migrated it.
+
+    Raises StoreVersionError, sqlite3.Error.
+    """
+    version = _number(connection, "PRAGMA user_version")
     if version > SCHEMA_VERSION:
         raise StoreVersionError(
             f"the store {str(path)!r} has schema version {version}, this program knows up to "
             f"{SCHEMA_VERSION}; upgrade Regulars or choose another file in [store] url"
         )
     return version
+
+
+def _take_up(connection: sqlite3.Connection) -> None:
+    """Note of a backup that it is in use now: in the file itself, before it has a log."""
+    has_settings = "SELECT count(*) FROM sqlite_schema WHERE name = 'setting'"
+    if _number(connection, has_settings) and connection.execute(IS_BACKUP).fetchone() is not None:
+        connection.execute("DELETE FROM setting WHERE name = ?", (BACKUP,))
 
 
 def _switch_to_wal(connection: sqlite3.Connection) -> None:
@@ -76,6 +94,9 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
         for statement in statements:
             connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {number}")
+    if version:
+        # Programs of before that are running look at the version where the stamp is another.
+        changed(connection)
     connection.execute("COMMIT")
 
 

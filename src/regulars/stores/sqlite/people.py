@@ -17,8 +17,10 @@ from typing import Final
 from regulars.stores.base import COMMAND_LINE, Erased, StoreError
 from regulars.stores.sqlite.connect import connect, store_errors
 from regulars.stores.sqlite.erased import erasure_secret, person_digest
+from regulars.stores.sqlite.kept import KeptConnection
 from regulars.stores.sqlite.keys import disable_keys_of
 from regulars.stores.sqlite.merge import alias, rename
+from regulars.stores.sqlite.raw import RawFiles
 from regulars.stores.sqlite.stamp import changed, stamp
 
 ROWS_A_STEP: Final = 1000
@@ -28,7 +30,6 @@ INSIDE_CHARS_MIN: Final = 4
 """A shorter id is not looked for inside other texts: it would be found everywhere."""
 CHECKPOINT_TRIES: Final = 100
 CHECKPOINT_PAUSE_S: Final = 0.05
-READ_BYTES: Final = 4_194_304
 
 _FIND: Final = (
     "SELECT id FROM end_user WHERE name = ? AND account_id = (SELECT id FROM name WHERE text = ?)"
@@ -66,10 +67,11 @@ _MENTIONS: Final = (
 class SqlitePeople:
     """Plays `stores.base.People`, each call over a connection of its own."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, raw: RawFiles) -> None:
         self._path = path
         self._lock = threading.Lock()
-        self._asking: sqlite3.Connection | None = None
+        self._asking = KeptConnection(path, "query_only = ON")
+        self._raw = raw
 
     def knows(self, account: str, user: str) -> bool:
         """Say whether rows of this user have been kept."""
@@ -79,17 +81,12 @@ class SqlitePeople:
     def close(self) -> None:
         """Let go of the file."""
         with self._lock:
-            asking, self._asking = self._asking, None
-            if asking is not None:
-                asking.close()
+            self._asking.close()
 
     @contextmanager
     def _ask(self) -> Generator[sqlite3.Connection]:
         with self._lock, store_errors(self._path):
-            if self._asking is None:
-                self._asking = connect(self._path)
-                self._asking.execute("PRAGMA query_only = ON")
-            yield self._asking
+            yield self._asking.get()
 
     def erase(self, account: str, user: str, *, now_us: int, by: str = COMMAND_LINE) -> Erased:
         """See `stores.base.People`."""
@@ -216,27 +213,7 @@ class SqlitePeople:
 
     def _count(self, texts: Sequence[bytes]) -> int:
         files = (self._path, self._path.with_name(f"{self._path.name}-wal"))
-        return sum(count_in(file, texts) for file in files)
-
-
-def count_in(file: Path, texts: Sequence[bytes]) -> int:
-    """Count how often any of the texts stands in a file; none where there is no file."""
-    found, kept = 0, b""
-    overlap = max(map(len, texts)) - 1
-    try:
-        with file.open("rb") as opened:
-            while piece := opened.read(READ_BYTES):
-                window = kept + piece
-                # What ends inside the kept part was counted with the piece before.
-                found += sum(_count_beyond(window, text, len(kept)) for text in texts)
-                kept = window[-overlap:] if overlap else b""
-    except FileNotFoundError:
-        return 0
-    return found
-
-
-def _count_beyond(window: bytes, text: bytes, seen: int) -> int:
-    return window.count(text, max(0, seen - len(text) + 1))
+        return sum(self._raw.count_in(file, texts) for file in files)
 
 
 def _begin(

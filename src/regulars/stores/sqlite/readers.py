@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from regulars.stores.base import StoreError, StoreTimeoutError
-from regulars.stores.sqlite.connect import connect, store_error
+from regulars.stores.sqlite.connect import store_error
+from regulars.stores.sqlite.kept import KeptConnection
 
 READERS_MAX: Final = 4
 READER_WAIT_S: Final = 10.0
@@ -24,7 +25,7 @@ class Readers:
     def __init__(self, path: Path, *, query_time_max_s: float = QUERY_TIME_MAX_S) -> None:
         self._path = path
         self._query_time_max_s = query_time_max_s
-        self._free: list[sqlite3.Connection] = []
+        self._free: list[KeptConnection] = []
         self._places = threading.BoundedSemaphore(READERS_MAX)
 
     @contextmanager
@@ -35,9 +36,10 @@ class Readers:
                 f"{READERS_MAX} reports are already running on {str(self._path)!r}; try again"
             )
         try:
-            connection = self._take()
+            kept = self._take()
             finished = False
             try:
+                connection = kept.get()
                 self._limit(connection)
                 connection.execute("BEGIN")
                 yield connection
@@ -48,9 +50,9 @@ class Readers:
             finally:
                 # Whatever went wrong, a connection in an unknown state is not lent again.
                 if finished:
-                    self._free.append(connection)
+                    self._free.append(kept)
                 else:
-                    connection.close()
+                    kept.close()
         finally:
             self._places.release()
 
@@ -59,19 +61,12 @@ class Readers:
         while self._free:
             self._free.pop().close()
 
-    def _take(self) -> sqlite3.Connection:
+    def _take(self) -> KeptConnection:
         try:
             return self._free.pop()
         except IndexError:
-            pass
-        try:
-            connection = connect(self._path)
-            connection.execute("PRAGMA query_only = ON")
             # A report over millions of rows sorts in a file: the gateway's memory is bounded.
-            connection.execute("PRAGMA temp_store = FILE")
-        except sqlite3.Error as exc:
-            raise store_error(exc, self._path) from exc
-        return connection
+            return KeptConnection(self._path, "query_only = ON", "temp_store = FILE")
 
     def _limit(self, connection: sqlite3.Connection) -> None:
         deadline = time.monotonic() + self._query_time_max_s

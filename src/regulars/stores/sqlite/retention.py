@@ -4,7 +4,7 @@ import sqlite3
 from typing import Final
 
 from regulars.stores.sqlite.fold import fold, gather
-from regulars.stores.sqlite.places import PLACE_BITS, bound
+from regulars.stores.sqlite.places import PLACE_BITS, TIME_MAX_US, bound
 
 DELETE_ROWS_MAX: Final = 500
 """Rows of one transaction: some milliseconds."""
@@ -16,10 +16,19 @@ PAGES_KEPT: Final = 100
 
 _OWNED: Final = "SELECT end_user_id, row FROM generation WHERE row <= ? AND end_user_id IS NOT NULL ORDER BY 1, 2"
 
+_DELETED_TO: Final = (
+    "SELECT coalesce((SELECT CAST(value AS INTEGER) FROM setting WHERE name = 'rows_from_us'), ?)"
+)
 _NOTE: Final = (
     "INSERT INTO setting (name, value) VALUES ('rows_from_us', CAST(?1 AS BLOB)) "
     "ON CONFLICT DO UPDATE SET value = CAST(max(CAST(value AS INTEGER), ?1) AS BLOB)"
 )
+
+
+def kept_from_us(connection: sqlite3.Connection) -> int:
+    """Return since when no row has been deleted; before all rows where none ever was."""
+    (deleted_to,) = connection.execute(_DELETED_TO, (-TIME_MAX_US,)).fetchone()
+    return int(deleted_to)
 
 
 def is_due(connection: sqlite3.Connection, keep_from_us: int) -> bool:

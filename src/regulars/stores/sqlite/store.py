@@ -38,9 +38,11 @@ from regulars.stores.sqlite.keys import SqliteKeys
 from regulars.stores.sqlite.ledger import SqliteLedger
 from regulars.stores.sqlite.migrate import prepare
 from regulars.stores.sqlite.people import SqlitePeople
+from regulars.stores.sqlite.raw import RawFiles
 from regulars.stores.sqlite.readers import QUERY_TIME_MAX_S, Readers
 from regulars.stores.sqlite.registry import SqliteRegistry
 from regulars.stores.sqlite.reports import SqliteReports
+from regulars.stores.sqlite.retention import kept_from_us
 from regulars.stores.sqlite.scan import scan
 from regulars.stores.sqlite.spendings import keys_spent, spent_since
 from regulars.stores.sqlite.verify import count_rows, verify
@@ -58,7 +60,8 @@ class SqliteStore:
         self._checkpoints = SqliteCheckpoints(path)
         self._keys = SqliteKeys(path)
         self._contents = SqliteContents(path)
-        self._people = SqlitePeople(path)
+        self._raw = RawFiles()
+        self._people = SqlitePeople(path, self._raw)
         self._registry = SqliteRegistry(path)
         self._reports = SqliteReports(self._readers)
 
@@ -84,6 +87,11 @@ class SqliteStore:
     def written(self) -> int:
         """See `stores.base.Checkpointing`."""
         return self._ledger.written
+
+    def kept_from_us(self) -> int:
+        """See `stores.base.Tidy`."""
+        with self._readers.snapshot() as connection:
+            return kept_from_us(connection)
 
     def checkpoint(self) -> None:
         """See `stores.base.Checkpointing`."""
@@ -193,6 +201,10 @@ class SqliteStore:
         """See `stores.base.People`."""
         return self._people.erase(account, user, now_us=now_us, by=by)
 
+    def count_in(self, file: Path, texts: Sequence[bytes]) -> int:
+        """Count how often any of the texts stands in a file of this store; 0 where there is none."""
+        return self._raw.count_in(file, texts)
+
     def subject(self, account: str, user: str) -> str:
         """Return the digest that receipts and the record of changes name a user by."""
         return self._people.subject(account, user)
@@ -301,6 +313,7 @@ class SqliteStore:
         self._contents.close()
         self._people.close()
         self._readers.close()
+        self._raw.close()
 
 
 def open_store(url: str) -> SqliteStore:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from regulars.stores.base import Difference
-from regulars.stores.sqlite.connect import connect, store_errors
+from regulars.stores.sqlite.connect import connect, store_error, store_errors
 from regulars.stores.sqlite.costs import recomputed
 from regulars.stores.sqlite.fold import GROUPED, rolled_up
-from regulars.stores.sqlite.places import TIME_MAX_US
+from regulars.stores.sqlite.retention import kept_from_us
 from regulars.stores.sqlite.rollups import keys_of
 from regulars.stores.sqlite.schema import ROLLED_COLUMNS
 from regulars.stores.sqlite.slices import UNIT_US, Rollup
@@ -35,14 +35,23 @@ def verify(path: Path) -> Iterator[Difference]:
         try:
             connection.execute("PRAGMA query_only = ON")
             connection.execute("BEGIN")
-            yield from _damage(connection)
-            for table in GROUPED:
-                yield from _rollup(connection, table)
-            yield from _byok(connection)
-            yield from _index(connection)
-            yield from recomputed(connection)
+            yield from _differences(connection)
+        except sqlite3.DatabaseError as exc:
+            # What was found so far is not lost with it.
+            if exc.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CORRUPT:
+                raise
+            yield Difference("file", "", "damage", None, str(store_error(exc, path)))
         finally:
             connection.close()
+
+
+def _differences(connection: sqlite3.Connection) -> Iterator[Difference]:
+    yield from _damage(connection)
+    for table in GROUPED:
+        yield from _rollup(connection, table)
+    yield from _byok(connection)
+    yield from _index(connection)
+    yield from recomputed(connection)
 
 
 def _damage(connection: sqlite3.Connection) -> Iterator[Difference]:
@@ -102,11 +111,7 @@ def _side_by_side(
 
 def _first_whole_unit(connection: sqlite3.Connection, table: Rollup) -> int:
     """Return the first unit of a rollup none of whose rows were deleted."""
-    (deleted_to,) = connection.execute(
-        "SELECT coalesce((SELECT CAST(value AS INTEGER) FROM setting WHERE name = 'rows_from_us'), ?)",
-        (-TIME_MAX_US,),
-    ).fetchone()
-    return -(-int(deleted_to) // UNIT_US[table])
+    return -(-kept_from_us(connection) // UNIT_US[table])
 
 
 def _index(connection: sqlite3.Connection) -> Iterator[Difference]:
