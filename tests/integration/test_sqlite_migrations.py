@@ -4,8 +4,17 @@ import sqlite3
 from pathlib import Path
 
 from conformance.stores.ledgers import HOUR_US, generation
+from conformance.stores.slow_reports import answer
+from regulars.reports.schema import Condition, ReportQuery
 from regulars.stores.sqlite import open_store
 from regulars.stores.sqlite.schema import MIGRATIONS
+
+LATENCIES = ReportQuery(
+    account="default",
+    metrics=("duration_p90", "ttft_p50", "ttft_mean"),
+    dimensions=("user",),
+    where=(Condition("user", "neq", (None,)),),
+)
 
 
 def test_a_store_of_the_first_schema_gets_its_finer_rollups_from_what_it_keeps(
@@ -13,7 +22,16 @@ def test_a_store_of_the_first_schema_gets_its_finer_rollups_from_what_it_keeps(
 ) -> None:
     url = f"sqlite:///{tmp_path}/ledger.db"
     store = open_store(url)
-    rows = [generation(n, end_user=f"u{n % 5}", created_at_us=n * HOUR_US) for n in range(300)]
+    rows = [
+        generation(
+            n,
+            end_user=f"u{n % 5}",
+            created_at_us=n * HOUR_US,
+            ttft_ms=None if n % 3 else n / 8,
+            duration_ms=n / 4,
+        )
+        for n in range(300)
+    ]
     store.append(rows[:200])
     store.fold()
     store.append(rows[200:])
@@ -23,6 +41,9 @@ def test_a_store_of_the_first_schema_gets_its_finer_rollups_from_what_it_keeps(
     migrated = open_store(url)
 
     assert list(migrated.verify()) == []
+    assert {(row[0],): [*row[1:]] for row in migrated.run(LATENCIES).rows} == answer(
+        rows, LATENCIES
+    )
     migrated.fold()
     assert list(migrated.verify()) == []
     migrated.close()

@@ -68,7 +68,7 @@ def test_of_too_many_rows_those_of_the_busiest_are_ranked_and_the_answer_says_so
     }
     assert found.partial
     assert found.cut is not None
-    assert "users with most requests are ranked: there are 140 requests" in found.cut
+    assert "only 2 of the users with most requests are ranked: there are 140 requests" in found.cut
     assert "name nobody are left out" in found.cut
 
 
@@ -127,7 +127,7 @@ def test_a_file_of_the_first_of_a_partial_ranking_says_so(readers: Readers) -> N
         for format_, one in asked.items()
     }
 
-    remark = "only the 2 users with most requests are ranked"
+    remark = "only 2 of the users with most requests are ranked"
     assert f"complete; rows=2; {remark}" in made["csv"]
     assert json.loads(made["jsonl"].splitlines()[-1])["regulars_export"]["remarks"][0].startswith(
         remark

@@ -16,6 +16,7 @@ rows as the ledger and made writes three times slower.
 from typing import Final
 
 from regulars.stores.sqlite.migration_2 import MIGRATION as MIGRATION_2
+from regulars.stores.sqlite.migration_8 import MIGRATION as MIGRATION_8
 
 APPLICATION_ID: Final = 0x52454755
 """`REGU`: marks the file as ours."""
@@ -255,6 +256,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     (_KEY_USERS, _ERASURE),
     (_ALIAS, _EXTERNAL_USER),
     ("ALTER TABLE external_user ADD COLUMN display_name TEXT",),
+    MIGRATION_8,
 )
 """Statements of migration 1, 2, …; append only: what has shipped never changes."""
 
