@@ -24,7 +24,13 @@ FILL_LIMIT_S = 3000.0
 RATE = 500.0
 CALL_LIMIT_S = 60.0
 BARS = (
-    ("top_ms", "top 100 users of 30 days", Bar(now=250), "any sum, any day to begin with: slowest"),
+    ("top_ms", "top 100 users of 30 days", Bar(now=250), "by each metric in turn: slowest"),
+    (
+        "top_any_day_ms",
+        "the same from any first day",
+        Bar(now=250),
+        "by cost, cached share, duration p90, sessions: slowest",
+    ),
     ("one_ms", "one user's page", Bar(now=50), ""),
     ("daily_ms", "all per day and model", Bar(now=100), ""),
     ("kathmandu_ms", "the same in a zone off by 45 minutes", Bar(now=100), ""),
