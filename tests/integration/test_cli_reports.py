@@ -312,3 +312,13 @@ def test_bars_of_top_users_show_what_they_are_sorted_by(where: list[str]) -> Non
     assert code == 0
     assert bars == sorted(bars, reverse=True)
     assert "█" not in moments
+
+
+def test_top_users_are_users(where: list[str], rows: list[Generation]) -> None:
+    code, output = run("users", "top", "--limit", "1000", "--since", "9999d", "--json", *where)
+
+    assert code == 0
+    assert None in {row.end_user for row in rows}
+    assert {row["user"] for row in json.loads(output)["data"]} == {row.end_user for row in rows} - {
+        None
+    }

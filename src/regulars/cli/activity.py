@@ -95,7 +95,7 @@ def top(
     metrics = ",".join(dict.fromkeys([by.strip(), *METRICS.split(",")]))
     asked = filters.params(
         since=since, model=model, provider=provider, group_by="user", metrics=metrics,
-        order_by=by, limit=str(limit),
+        order_by=by, limit=str(limit), named="true",
     )  # fmt: skip
     with answers(url, key_env, config) as source:
         _show(report(source, asked), metrics, charted=by.strip(), as_json=as_json)

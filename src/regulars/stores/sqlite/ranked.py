@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from regulars.reports.schema import Condition, Order, ReportQuery
+from regulars.reports.schema import SOMEBODY, Order, ReportQuery
 from regulars.reports.windows import Bucket
 from regulars.stores.sqlite.columns import needs_rows
 from regulars.stores.sqlite.compile import Wheres
@@ -23,7 +23,6 @@ RANKED_MAX: Final = 1000
 """Up to so many people are ranked by one figure first and asked for the others afterwards."""
 BUSIEST_MAX: Final = 5_000
 """At most so many of those with most requests are ranked by what only rows know."""
-SOMEBODY: Final = Condition("user", "neq", (None,))
 WRONG_CURSOR: Final = "cursor: is not the next_cursor of an answer to this question"
 _BLOCK_US: Final = BLOCK_DAYS * DAY_US
 
