@@ -1,5 +1,7 @@
 """Rankings of people by latency and speed: those of the rows, folded or not, whole or said to be partial."""
 
+import base64
+import json
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import replace
@@ -161,12 +163,15 @@ def test_figures_of_rows_beside_a_ranking_by_sums_are_whole_however_few_may_be_r
     assert not found.partial
 
 
-def test_a_cursor_of_another_shape_is_refused(readers: Readers) -> None:
-    by_user = replace(QUERY, order=(Order("user"),), limit=1)
-    other = run_query(readers, by_user).next
+@pytest.mark.parametrize("forged", [["late", 0, 1], [1, 0, "u1"], [1, 0]])
+def test_a_forged_cursor_is_refused(readers: Readers, forged: list[Any]) -> None:
+    cursor = run_query(readers, replace(QUERY, limit=1)).next
+    assert cursor is not None
+    mark, *_ = json.loads(base64.urlsafe_b64decode(cursor))
+    made = base64.urlsafe_b64encode(json.dumps([mark, *forged]).encode()).decode()
 
     with pytest.raises(ReportError, match="cursor: is not the next_cursor"):
-        run_query(readers, replace(QUERY, cursor=other))
+        run_query(readers, replace(QUERY, cursor=made))
 
 
 def test_a_corrected_row_and_a_merged_person_keep_their_figures(store: SqliteStore) -> None:

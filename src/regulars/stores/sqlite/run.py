@@ -8,6 +8,7 @@ import json
 import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
+from zlib import crc32
 
 from regulars.reports.definitions import check
 from regulars.reports.schema import (
@@ -92,7 +93,7 @@ def _found(
     """Return the answer's rows, and why people are missing where they are."""
     query = asked.query
     terms = _terms(query)
-    after = None if query.cursor is None else _last(query.cursor, len(terms))
+    after = None if query.cursor is None else _last(query, query.cursor, len(terms))
     own = ranked_by_own(connection, asked, after)
     if own is not None:
         return own.rows, own.cut
@@ -265,7 +266,14 @@ def _named(
 
 def _cursor(query: ReportQuery, row: Sequence[Any]) -> str:
     terms = len(row) - 1 - len(query.dimensions) - len(query.metrics)
-    return base64.urlsafe_b64encode(json.dumps(row[:terms]).encode()).decode()
+    return base64.urlsafe_b64encode(json.dumps([_mark(query), *row[:terms]]).encode()).decode()
+
+
+def _mark(query: ReportQuery) -> int:
+    """Return what tells questions apart whose rows come in another order, or are others."""
+    names = tuple(each.name for each in query.order) or query.metrics[:1]
+    told = (query.dimensions, query.where, query.step, query.zone, query.order, names)
+    return crc32(repr(told).encode("utf-8", "surrogatepass"))
 
 
 def _seek(
@@ -273,7 +281,7 @@ def _seek(
 ) -> tuple[str, dict[str, Any]] | None:
     if query.cursor is None:
         return None
-    last = _last(query.cursor, len(terms))
+    last = _last(query, query.cursor, len(terms))
     test = "0"
     for number in reversed(range(len(terms))):
         term, falls = terms[number]
@@ -282,7 +290,7 @@ def _seek(
     return f" WHERE {test}", {f"k{number}": value for number, value in enumerate(last)}
 
 
-def _last(cursor: str, count: int) -> list[Any]:
+def _last(query: ReportQuery, cursor: str, count: int) -> list[Any]:
     wrong = ReportError(WRONG_CURSOR)
     if len(cursor) > CURSOR_CHARS_MAX:
         raise wrong
@@ -290,10 +298,10 @@ def _last(cursor: str, count: int) -> list[Any]:
         last = json.loads(base64.urlsafe_b64decode(cursor.encode()))
     except (ValueError, binascii.Error, RecursionError) as exc:
         raise wrong from exc
-    if not isinstance(last, list) or len(last) != count:
+    if not isinstance(last, list) or len(last) != 1 + count or last[0] != _mark(query):
         raise wrong
-    for value in last:
+    for value in last[1:]:
         whole = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 63
         if not (whole or isinstance(value, str | float)):
             raise wrong
-    return last
+    return last[1:]
