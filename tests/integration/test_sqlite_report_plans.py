@@ -27,6 +27,7 @@ ALL = Wheres((), (), {"account": 1})
 BLOCKS = "SEARCH blocks USING PRIMARY KEY (account_id=? AND block>? AND block<?)"
 DAILY = "SEARCH daily USING PRIMARY KEY (account_id=? AND day>? AND day<?)"
 DAILY_OF_ONE = "SEARCH daily USING PRIMARY KEY (account_id=? AND day=? AND end_user_id=?)"
+DAYS = "SEARCH days USING PRIMARY KEY (account_id=? AND day>? AND day<?)"
 PAIRS = "SEARCH pairs USING PRIMARY KEY (account_id=? AND pair>? AND pair<?)"
 HOURLY = "SEARCH hourly USING PRIMARY KEY (account_id=? AND hour>? AND hour<?)"
 QUARTERS = "SEARCH quarters USING PRIMARY KEY (account_id=? AND quarter>? AND quarter<?)"
@@ -49,6 +50,7 @@ def searched(steps: list[str]) -> set[str]:
         "hourly ",
         "quarters ",
         "daily ",
+        "days ",
         "pairs ",
         "blocks ",
         "generation ",
@@ -71,7 +73,7 @@ def searched(steps: list[str]) -> set[str]:
             replace(PLAIN, dimensions=("user",), window=ODD),
             ALL,
             None,
-            {BLOCKS, PAIRS, DAILY, TAIL},
+            {BLOCKS, PAIRS, DAYS, TAIL},
         ),
         (replace(PLAIN, metrics=("cost_prompt",)), ALL, None, {HOURLY}),
         (replace(PLAIN, zone="Asia/Kathmandu"), ALL, "day", {HOURLY, QUARTERS, TAIL}),

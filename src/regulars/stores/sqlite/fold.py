@@ -59,6 +59,7 @@ GROUPED: Final[dict[Rollup, tuple[str, ...]]] = {
         _USER,
         *_WORDS,
     ),
+    "days": ("account_id", _DAY, _USER),
     "pairs": ("account_id", f"({_DAY}) / {PAIR_DAYS}", _USER),
     "blocks": ("account_id", f"({_DAY}) / {BLOCK_DAYS}", _USER),
     "hourly": ("account_id", f"row / {HOUR_US << PLACE_BITS}", *_WORDS),
@@ -75,7 +76,7 @@ def rolled_up(table: Rollup, rows: str) -> str:
     return f"SELECT {keys}, {sums}, max(row >> {PLACE_BITS}) FROM {rows} GROUP BY {numbers}"
 
 
-FOLDED: Final = ("daily", "pairs", "blocks", "quarters")
+FOLDED: Final = ("daily", "days", "pairs", "blocks", "quarters")
 # The inner join is with the tail: another process may have folded a row meanwhile. The step's own
 # order is that of the users, so nothing is sorted or grouped: a group met twice is added to twice.
 _COLUMNS: Final = (

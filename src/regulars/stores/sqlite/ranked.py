@@ -33,12 +33,11 @@ class RankBounds:
 
     Up to `exact` of them are all read, in a second or two; of more than those so many as
     `ranked` of the people with most requests, since theirs lie all over the file. The figures
-    that `by_user` has lie together there: `own_exact` take a good half of a second, `own_ranked`
-    a twentieth.
+    that `by_user` has lie together there: `own_exact` take half a second, `own_ranked` a tenth.
     """
 
     exact: int = 500_000
-    ranked: int = 20_000
+    ranked: int = 15_000
     own_exact: int = 1_000_000
     own_ranked: int = 200_000
 

@@ -5,7 +5,7 @@ that repeat (models, endpoints, keys, agents) are kept once in `name` and people
 `end_user`, so that forgetting someone touches one row. Session ids repeat too little for that:
 a dictionary of them cost a third of all writing.
 
-What is kept per user (`by_user`, `daily`, `pairs`, `blocks`) costs a page of the file for nearly every
+What is kept per user (`by_user`, `daily`, `days`, `pairs`, `blocks`) costs a page of the file for nearly every
 row, so it is not written row by row: `tail` names the rows it lacks yet, and every few thousand
 rows they are folded in at once (`fold`). Questions about users add the tail's rows up by
 themselves, so answers are exact at any moment. In rollups 0 stands for "none", since key
@@ -48,6 +48,7 @@ DAILY_KEY: Final = (
     "key_id",
 )
 BLOCKS_KEY: Final = ("account_id", "block", "end_user_id")
+DAYS_KEY: Final = ("account_id", "day", "end_user_id")
 PAIRS_KEY: Final = ("account_id", "pair", "end_user_id")
 HOURLY_KEY: Final = ("account_id", "hour", "model_id", "endpoint_id", "provider_id", "key_id")
 QUARTERS_KEY: Final = (
