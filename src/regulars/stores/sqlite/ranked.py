@@ -33,7 +33,7 @@ class RankBounds:
 
     Up to `exact` of them are all read, in a second or two; of more than those so many as
     `ranked` of the people with most requests, since theirs lie all over the file. The figures
-    that `by_user` has lie together there: `own_exact` take half a second, `own_ranked` a tenth.
+    that `by_user` has lie together there: `own_exact` take a second, `own_ranked` a tenth.
     """
 
     exact: int = 500_000
