@@ -17,6 +17,7 @@ from typing import Final
 
 from regulars.stores.sqlite.migration_2 import MIGRATION as MIGRATION_2
 from regulars.stores.sqlite.migration_8 import MIGRATION as MIGRATION_8
+from regulars.stores.sqlite.migration_9 import MIGRATION as MIGRATION_9
 
 APPLICATION_ID: Final = 0x52454755
 """`REGU`: marks the file as ours."""
@@ -258,6 +259,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     (_ALIAS, _EXTERNAL_USER),
     ("ALTER TABLE external_user ADD COLUMN display_name TEXT",),
     MIGRATION_8,
+    MIGRATION_9,
 )
 """Statements of migration 1, 2, …; append only: what has shipped never changes."""
 
