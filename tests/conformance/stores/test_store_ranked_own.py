@@ -152,6 +152,64 @@ def test_pages_of_a_partial_ranking_end_and_each_says_so(readers: Readers) -> No
     assert second.next is None
 
 
+EVERYBODY = replace(QUERY, where=())
+"""Requests that name nobody are a group too, if there are any."""
+
+
+def test_without_anonymous_requests_all_are_named(readers: Readers) -> None:
+    found = run_query(readers, EVERYBODY, FEW)
+
+    assert found.rows == run_query(readers, QUERY, FEW).rows
+    assert found.cut == run_query(readers, QUERY, FEW).cut
+
+
+@pytest.mark.parametrize("metric", ["duration_p90", "sessions"])
+def test_anonymous_requests_take_no_users_place(store: SqliteStore, metric: str) -> None:
+    nobody = [generation(1000 + n, end_user=None) for n in range(300)]
+    store.append([*busy_rows(), *nobody])
+    store.fold()
+    query = replace(EVERYBODY, metrics=(metric,), order=(Order(metric),))
+    bounds = replace(FEW, exact=10, ranked=50)
+
+    with closing(Readers(store.path)) as readers:
+        found = run_query(readers, query, bounds)
+
+    assert {row[0] for row in found.rows} == {"u13", "u14", "u15"}
+    assert found.cut is not None
+    assert "requests that name nobody are left out" in found.cut
+
+
+@pytest.mark.parametrize("by", ["duration_p90", "cost"])
+def test_anonymous_requests_are_a_group_where_all_are_ranked(store: SqliteStore, by: str) -> None:
+    rows = [*busy_rows(), *(generation(1000 + n, end_user=None) for n in range(30))]
+    store.append(rows)
+    store.fold()
+    query = replace(EVERYBODY, order=(Order(by),))
+
+    found = store.run(query)
+
+    assert {(row[0],): [*row[1:]] for row in found.rows} == answer(rows, query)
+
+
+def test_users_are_all_ranked_where_only_anonymous_requests_are_too_many(
+    store: SqliteStore,
+) -> None:
+    rows = [*busy_rows(), *(generation(1000 + n, end_user=None) for n in range(30))]
+    store.append(rows)
+    store.fold()
+
+    with closing(Readers(store.path)) as readers:
+        found = run_query(readers, EVERYBODY, RankBounds(exact=100, own_exact=1000))
+
+    truth = answer(rows, EVERYBODY)
+    assert {(row[0],): [*row[1:]] for row in found.rows} == {
+        key: each for key, each in truth.items() if key != (None,)
+    }
+    assert found.partial
+    assert found.cut is not None
+    assert found.cut.startswith("requests that name nobody are left out: there are 150 requests")
+
+
 def test_figures_of_rows_beside_a_ranking_by_sums_are_whole_however_few_may_be_read(
     readers: Readers,
 ) -> None:

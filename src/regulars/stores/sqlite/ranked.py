@@ -107,11 +107,12 @@ def ranked_first(asked: Asking) -> Ranked | None:
         total = requests_there(asked)
         if total <= bounds.exact:
             return None
-        return _named(asked, busiest(asked, total, exact=bounds.exact, rows=bounds.ranked))
+        found = busiest(asked, total, exact=bounds.exact, rows=bounds.ranked)
+        return Ranked(asked.only(found.ids), found.cut)
     if len(query.metrics) == len(names):
         return None
-    top = asked.of(replace(query, metrics=names))
-    return _named(asked, Busiest([row[-len(names) - 1] for row in top]))
+    top = [row[-len(names) - 1] for row in asked.of(replace(query, metrics=names))]
+    return None if NOBODY_ID in top else Ranked(asked.only(top))
 
 
 def counting(query: ReportQuery) -> ReportQuery:
@@ -138,15 +139,21 @@ def busiest(asked: Asking, total: int, *, exact: int, rows: int) -> Busiest:
     inside = _whole_blocks(asked.spans[0])
     scale = _length_us(asked.spans[0]) / _length_us(inside)
     people = replace(counting(asked.query), limit=BUSIEST_MAX)
+    nobody = False
     for row in asked.select(people, asked.wheres, [inside]):
+        if row[-2] == NOBODY_ID:
+            # Rows that name nobody are found by no user's tree.
+            nobody = True
+            continue
         left -= row[-1] * scale
         if ids and left < 0:
             break
         ids.append(row[-2])
     return Busiest(
         ids,
-        f"only {len(ids) - ids.count(NOBODY_ID)} of the users with most requests are ranked: there are {total} requests, "
-        f"and more than {exact} are not read for this figure; ask for a shorter time",
+        f"only {len(ids)} of the users with most requests are ranked: there are {total} requests, "
+        f"and more than {exact} are not read for this figure; ask for a shorter time"
+        + ("; requests that name nobody are left out" if nobody else ""),
     )
 
 
@@ -164,14 +171,3 @@ def _whole_blocks(span: Bucket) -> Bucket:
 
 def _length_us(span: Bucket) -> int:
     return max(span.to_us - span.from_us, 1)
-
-
-def _named(asked: Asking, found: Busiest) -> Ranked | None:
-    ids, cut = found.ids, found.cut
-    if NOBODY_ID in ids:
-        if cut is None:
-            return None
-        # Rows that name nobody are found by no user's tree.
-        ids = [number for number in ids if number != NOBODY_ID]
-        cut = f"{cut}; requests that name nobody are left out"
-    return Ranked(asked.only(ids), cut)

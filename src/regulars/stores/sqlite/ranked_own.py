@@ -47,22 +47,30 @@ def ranked_by_own(
         return None
     look = _Look(connection, asked, own, others)
     if names[0] not in own:
-        return OwnRanking(look.completed(asked.of(replace(query, metrics=others))))
+        rows = asked.of(replace(query, metrics=others))
+        named = all(row[-len(others) - 1] != NOBODY_ID for row in rows)
+        return OwnRanking(look.completed(rows)) if named else None
     total, bounds = requests_there(asked), asked.bounds
     found = (
         everybody(asked, total)
         if total <= bounds.own_exact
         else busiest(asked, total, exact=bounds.own_exact, rows=bounds.own_ranked)
     )
+    if NOBODY_ID in found.ids:
+        if total <= bounds.exact:
+            return None
+        found = Busiest(
+            [user for user in found.ids if user != NOBODY_ID],
+            f"requests that name nobody are left out: there are {total} requests, and more than "
+            f"{bounds.exact} are not read for them; ask for a shorter time",
+        )
     return OwnRanking(look.ranked(found, names[0], after), found.cut)
 
 
 def _is_plain(asked: Asking, others: Sequence[str]) -> bool:
-    """Tell whether people alone are asked for: `by_user` knows no models, and nobody's rows."""
-    return (
-        asked.wheres.named_only
-        and not asked.wheres.of_rows
-        and not needs_rows(replace(asked.query, metrics=tuple(others), order=()))
+    """Tell whether people alone are asked for: `by_user` knows no models."""
+    return not asked.wheres.of_rows and not needs_rows(
+        replace(asked.query, metrics=tuple(others), order=())
     )
 
 
@@ -115,7 +123,7 @@ class _Look:
     def _figures(self, ids: Sequence[int], names: Sequence[str]) -> dict[int, list[float | None]]:
         span = self.asked.spans[0]
         rows = range(bound(span.from_us), bound(span.to_us))
-        return own_figures(self.connection, [*filter(_is_somebody, ids)], rows, names)
+        return own_figures(self.connection, ids, rows, names)
 
 
 def _number(value: Any) -> float:
@@ -126,7 +134,3 @@ def _number(value: Any) -> float:
 
 def _unsorted(query: ReportQuery, metrics: tuple[str, ...], limit: int) -> ReportQuery:
     return replace(query, metrics=metrics, order=(), cursor=None, limit=max(limit, 1))
-
-
-def _is_somebody(user: int) -> bool:
-    return user != NOBODY_ID
