@@ -19,7 +19,7 @@ from regulars.stores.sqlite.ranked import RankBounds
 from regulars.stores.sqlite.readers import Readers
 from regulars.stores.sqlite.run import run_query
 
-FEW = RankBounds(exact=10, ranked=60)
+FEW = RankBounds(exact=10, ranked=60, own_exact=10, own_ranked=60)
 ALL = Filter("default")
 QUERY = ReportQuery(
     account="default",
