@@ -92,7 +92,7 @@ def varied(load: Load) -> Iterator[Generation]:
         )
 
 
-def questions(store: SqliteStore) -> dict[str, float]:
+def questions(store: SqliteStore) -> dict[str, Any]:
     """Time each question of the issue, in milliseconds; of the rankings the slowest."""
     begin = (START_US // DAY_US + 1) * DAY_US
     month = Window(begin, begin + 30 * DAY_US)
@@ -110,6 +110,7 @@ def questions(store: SqliteStore) -> dict[str, float]:
     print({name: round(each) for name, each in top.items()}, file=sys.stderr)
     return {
         "top_ms": max(top.values()),
+        "top_by": max(top, key=lambda name: top[name]),
         "top_any_day_ms": max(any_day),
         "one_ms": _ms(lambda: user_view(store, "user-7", one)),
         "daily_ms": _ms(lambda: store.run(daily)),
