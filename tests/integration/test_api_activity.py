@@ -104,3 +104,11 @@ def test_a_bad_value_is_told_precisely(site: RunningGateway, query: str, words: 
 
     assert got.status == 400
     assert words in got.json["error"]["message"]
+
+
+@pytest.mark.parametrize("path", ["/activity?user=a&user=b", "/users?sort=cost&sort=requests"])
+def test_a_parameter_that_is_said_twice_is_refused(site: RunningGateway, path: str) -> None:
+    got = site.get(f"/api/v1{path}")
+
+    assert got.status == 400
+    assert "is there 2 times; send one" in got.json["error"]["message"]

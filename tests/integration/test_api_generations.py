@@ -189,3 +189,16 @@ def test_an_unknown_parameter_is_named_with_the_known_ones(
 
     assert got.status == 400
     assert "'usr' is not known here; known: api_key_hash, " in got.json["error"]["message"]
+
+
+def test_a_cursor_that_no_answer_gave_is_refused(site: RunningGateway) -> None:
+    got = site.get("/api/v1/generations?cursor=gen-x")
+
+    assert got.status == 400
+    assert "cursor: is not the next_cursor" in got.json["error"]["message"]
+
+
+def test_a_cursor_whose_row_was_deleted_for_its_age_ends_the_walk(site: RunningGateway) -> None:
+    got = site.get("/api/v1/generations?cursor=gen-1000000000-00000000000000000000")
+
+    assert got.json == {"data": [], "next_cursor": None}

@@ -124,6 +124,52 @@ def test_what_is_not_there_is_named_and_exits_with_1(where: list[str]) -> None:
     assert "generation 'gen-unknown' is not known" in output
 
 
+@pytest.mark.parametrize(
+    "mistaken",
+    [
+        ["activity", "--by", "member"],
+        ["activity", "--metrics", "reqests"],
+        ["activity", "--from", "2026-11-30", "--to", "2026-11-01"],
+        ["activity", "--time-zone", "Mars/Olympus"],
+        ["users", "top", "--by", "reqests"],
+        ["users", "show", ""],
+        ["export", "--format", "xls"],
+    ],
+    ids=lambda words: " ".join(words[1:]),
+)
+def test_a_mistake_in_the_command_exits_with_2(where: list[str], mistaken: list[str]) -> None:
+    code, output = run(*mistaken, *where)
+
+    assert code == 2
+    assert output.startswith("regulars: ")
+
+
+@pytest.mark.parametrize("command", [["activity", "--by", "user"], ["users", "top"]])
+def test_a_table_that_leaves_groups_out_says_so(where: list[str], command: list[str]) -> None:
+    asked = [*command, "--limit", "2", *where]
+    if command == ["activity", "--by", "user"]:
+        asked += RANGE
+    else:
+        asked += ["--since", "9999d"]
+
+    table = CliRunner().invoke(app, asked)
+    as_json = CliRunner().invoke(app, [*asked, "--json"])
+
+    assert "there are more than 2 groups" in table.stderr
+    assert len(json.loads(as_json.stdout)["data"]) == 2
+    assert "there are more than 2 groups" in json.loads(as_json.stdout)["cut"]
+
+
+def test_a_table_that_is_whole_says_nothing(where: list[str]) -> None:
+    asked = ["activity", "--by", "user", "--limit", "1000", *RANGE, *where]
+
+    table = CliRunner().invoke(app, asked)
+    as_json = CliRunner().invoke(app, [*asked, "--json"])
+
+    assert table.stderr == ""
+    assert json.loads(as_json.stdout)["cut"] is None
+
+
 def test_tail_shows_the_newest_oldest_first(where: list[str], rows: list[Generation]) -> None:
     code, output = run("tail", "--no-follow", "--last", "3", "--user", "linus", "--json", *where)
 
@@ -137,7 +183,7 @@ def test_an_export_is_whole_or_not_there(where: list[str], tmp_path: Path) -> No
 
     code, output = run("export", "-o", str(target), *where)
 
-    assert code == 1
+    assert code == 2
     assert "format: 'xls' is not known" in output
     assert list(tmp_path.iterdir()) == []
 
@@ -150,7 +196,7 @@ def test_an_export_as_json_to_the_screen_is_lines_of_json(
 
     assert result.exit_code == 0
     assert len([json.loads(line) for line in result.stdout.splitlines()]) == len(rows)
-    assert refused == 1
+    assert refused == 2
     assert "leave one" in reason
 
 
@@ -196,7 +242,7 @@ def test_a_missing_key_is_named(gateway: RunningGateway, monkeypatch: pytest.Mon
 
     code, output = run("activity", "--url", gateway.url, "--key-env", "NO_SUCH_KEY")
 
-    assert code == 1
+    assert code == 2
     assert "the variable 'NO_SUCH_KEY' holds no key" in output
 
 
@@ -236,11 +282,10 @@ def test_a_table_too_wide_for_the_terminal_becomes_lines(
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "40")
 
-    code, narrow = run("activity", "--limit", "1", *RANGE, *where)
+    narrow = CliRunner().invoke(app, ["activity", "--limit", "1", *RANGE, *where]).stdout
     monkeypatch.setenv("COLUMNS", "110")
-    _, wide = run("activity", "--limit", "1", *RANGE, *where)
+    wide = CliRunner().invoke(app, ["activity", "--limit", "1", *RANGE, *where]).stdout
 
-    assert code == 0
     assert max(map(len, narrow.splitlines())) <= 40
     assert re.search(r"Prompt tokens +[0-9,]{7,}", narrow)
     assert re.search(r"llama.* [0-9,]{7,} ", wide)
@@ -267,3 +312,13 @@ def test_bars_of_top_users_show_what_they_are_sorted_by(where: list[str]) -> Non
     assert code == 0
     assert bars == sorted(bars, reverse=True)
     assert "█" not in moments
+
+
+def test_top_users_are_users(where: list[str], rows: list[Generation]) -> None:
+    code, output = run("users", "top", "--limit", "1000", "--since", "9999d", "--json", *where)
+
+    assert code == 0
+    assert None in {row.end_user for row in rows}
+    assert {row["user"] for row in json.loads(output)["data"]} == {row.end_user for row in rows} - {
+        None
+    }

@@ -240,3 +240,37 @@ def test_quotes_and_line_breaks_survive(tmp_path: Path) -> None:
 
     assert got["app_name"] == odd
     assert got["user"] == "' \t=1+1,\""
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ("limit=3", "limit: is of reports; send group_by, metrics or granularity with it"),
+        ("order_by=cost", "order_by: is of reports"),
+        ("bare=maybe", "bare: 'maybe' is neither true nor false"),
+        ("named=maybe&group_by=user", "named: 'maybe' is neither true nor false"),
+        ("user=ann&user=bob", "query: 'user' is there 2 times; send one"),
+        ("format=pdf&group_by=session", "group_by: a PDF has tables of its own"),
+        ("format=pdf&group_by=user&metrics=ttft_p90", "metrics: a PDF has tables of its own"),
+        ("format=pdf&granularity=day&from=2026-01-01", "granularity: a PDF has tables"),
+    ],
+)
+def test_an_export_that_would_be_another_than_asked_for_is_refused(
+    gateway: RunningGateway, asked: str, words: str
+) -> None:
+    got = gateway.get(f"{PATH}?{asked}")
+
+    assert got.status == 400
+    assert words in got.json["error"]["message"]
+
+
+def test_a_report_of_the_named_leaves_nobody_out(
+    gateway: RunningGateway, rows: list[Generation]
+) -> None:
+    everybody = rows_of(gateway.get(f"{PATH}?group_by=user&bare=true").body)
+    named = rows_of(gateway.get(f"{PATH}?group_by=user&named=true&bare=true").body)
+    told = gateway.get(f"{PATH}?group_by=user&named=true").body.splitlines()[0]
+
+    assert [row for row in everybody if row["user"]] == named
+    assert b"named=true" in told
+    assert len(named) == len({row.end_user for row in rows} - {None})

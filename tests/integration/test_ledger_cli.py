@@ -112,6 +112,7 @@ def test_a_folded_ledger_is_compared_by_user_too(folder: Path) -> None:
     connection.execute("UPDATE daily SET requests = 2 WHERE end_user_id = 3")
     connection.execute("UPDATE blocks SET failed = 9 WHERE end_user_id = 4")
     connection.execute("DELETE FROM by_user WHERE user_id = 5")
+    connection.execute("UPDATE by_user SET duration_us = 1 WHERE user_id = 6")
     connection.commit()
     connection.close()
 
@@ -123,6 +124,7 @@ def test_a_folded_ledger_is_compared_by_user_too(folder: Path) -> None:
         ("daily", "requests", 2),
         ("blocks", "failed", 9),
         ("by_user", "rows it lacks", 1),
+        ("by_user", "rows with other figures", 1),
     }
 
 

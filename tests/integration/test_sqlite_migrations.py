@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from conformance.stores.ledgers import HOUR_US, generation
+from conformance.stores.slow_reports import answer
+from regulars.reports.schema import Condition, ReportQuery
 from regulars.stores.base import StoreVersionError
 from regulars.stores.sqlite import open_store
 from regulars.stores.sqlite.connect import create_file
@@ -14,13 +16,29 @@ from regulars.stores.sqlite.migrate import check, prepare
 from regulars.stores.sqlite.schema import MIGRATIONS, SCHEMA_VERSION
 from regulars.stores.sqlite.stamp import changed, stamp
 
+LATENCIES = ReportQuery(
+    account="default",
+    metrics=("duration_p90", "ttft_p50", "ttft_mean"),
+    dimensions=("user",),
+    where=(Condition("user", "neq", (None,)),),
+)
+
 
 def test_a_store_of_the_first_schema_gets_its_finer_rollups_from_what_it_keeps(
     tmp_path: Path,
 ) -> None:
     url = f"sqlite:///{tmp_path}/ledger.db"
     store = open_store(url)
-    rows = [generation(n, end_user=f"u{n % 5}", created_at_us=n * HOUR_US) for n in range(300)]
+    rows = [
+        generation(
+            n,
+            end_user=f"u{n % 5}",
+            created_at_us=n * HOUR_US,
+            ttft_ms=None if n % 3 else n / 8,
+            duration_ms=n / 4,
+        )
+        for n in range(300)
+    ]
     store.append(rows[:200])
     store.fold()
     store.append(rows[200:])
@@ -30,6 +48,9 @@ def test_a_store_of_the_first_schema_gets_its_finer_rollups_from_what_it_keeps(
     migrated = open_store(url)
 
     assert list(migrated.verify()) == []
+    assert {(row[0],): [*row[1:]] for row in migrated.run(LATENCIES).rows} == answer(
+        rows, LATENCIES
+    )
     migrated.fold()
     assert list(migrated.verify()) == []
     migrated.close()

@@ -13,6 +13,7 @@ from regulars.stores.base import Filter
 from regulars.stores.sqlite import open_store
 from regulars.stores.sqlite.compile import Wheres, compile_query
 from regulars.stores.sqlite.listing import hours_query, page_query, quarters_query
+from regulars.stores.sqlite.own_rows import aggregates, folded_query
 
 MORNING_US = NOON_US // DAY_US * DAY_US
 WEEKS = Window(MORNING_US - 20 * DAY_US, MORNING_US + 20 * DAY_US)
@@ -26,6 +27,7 @@ ALL = Wheres((), (), {"account": 1})
 BLOCKS = "SEARCH blocks USING PRIMARY KEY (account_id=? AND block>? AND block<?)"
 DAILY = "SEARCH daily USING PRIMARY KEY (account_id=? AND day>? AND day<?)"
 DAILY_OF_ONE = "SEARCH daily USING PRIMARY KEY (account_id=? AND day=? AND end_user_id=?)"
+DAYS = "SEARCH days USING PRIMARY KEY (account_id=? AND day>? AND day<?)"
 PAIRS = "SEARCH pairs USING PRIMARY KEY (account_id=? AND pair>? AND pair<?)"
 HOURLY = "SEARCH hourly USING PRIMARY KEY (account_id=? AND hour>? AND hour<?)"
 QUARTERS = "SEARCH quarters USING PRIMARY KEY (account_id=? AND quarter>? AND quarter<?)"
@@ -48,6 +50,7 @@ def searched(steps: list[str]) -> set[str]:
         "hourly ",
         "quarters ",
         "daily ",
+        "days ",
         "pairs ",
         "blocks ",
         "generation ",
@@ -70,7 +73,7 @@ def searched(steps: list[str]) -> set[str]:
             replace(PLAIN, dimensions=("user",), window=ODD),
             ALL,
             None,
-            {BLOCKS, PAIRS, DAILY, TAIL},
+            {BLOCKS, PAIRS, DAYS, TAIL},
         ),
         (replace(PLAIN, metrics=("cost_prompt",)), ALL, None, {HOURLY}),
         (replace(PLAIN, zone="Asia/Kathmandu"), ALL, "day", {HOURLY, QUARTERS, TAIL}),
@@ -114,6 +117,20 @@ def test_a_report_seeks_in_the_coarsest_tree_that_knows(
     steps = plan(store.path, compiled.sql, compiled.values)
     store.close()
     assert searched(steps) == touched
+
+
+def test_latencies_of_people_are_read_on_in_their_own_tree_and_sorted_by_nothing(
+    tmp_path: Path,
+) -> None:
+    store = open_store(f"sqlite:///{tmp_path}/ledger.db")
+    store.append([generation(n, end_user=f"u{n % 7}") for n in range(200)])
+    store.close()
+    values: dict[str, object] = {"ids": "[1, 2]", "first": 0, "past": 1}
+
+    steps = plan(store.path, folded_query(aggregates(["duration_p90", "ttft_mean"])), values)
+
+    assert searched(steps) == {ROWS_OF_ONE}
+    assert not any("TEMP B-TREE" in step or "generation" in step for step in steps)
 
 
 def test_a_list_by_model_seeks_its_hours_and_only_their_rows(tmp_path: Path) -> None:

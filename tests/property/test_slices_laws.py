@@ -80,5 +80,5 @@ def test_seven_days_of_eight_are_a_block_less_a_day() -> None:
     parts = slices("blocks", begin, begin + 15 * DAY_US, one_user=False, less=("begin",))
 
     assert Slice("blocks", block, block + 2) in parts
-    assert Slice("daily", block * 8, block * 8 + 1, -1) in parts
-    assert {part.table for part in parts} == {"blocks", "daily", "tail"}
+    assert Slice("days", block * 8, block * 8 + 1, -1) in parts
+    assert {part.table for part in parts} == {"blocks", "days", "tail"}

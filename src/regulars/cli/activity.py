@@ -11,6 +11,7 @@ from regulars.cli.answers import (
     Answers,
     KeyEnvOption,
     Params,
+    Report,
     UrlOption,
     answers,
     json_text,
@@ -94,7 +95,7 @@ def top(
     metrics = ",".join(dict.fromkeys([by.strip(), *METRICS.split(",")]))
     asked = filters.params(
         since=since, model=model, provider=provider, group_by="user", metrics=metrics,
-        order_by=by, limit=str(limit),
+        order_by=by, limit=str(limit), named="true",
     )  # fmt: skip
     with answers(url, key_env, config) as source:
         _show(report(source, asked), metrics, charted=by.strip(), as_json=as_json)
@@ -115,16 +116,16 @@ def show(
     figures = f"{METRICS},sessions,cache_saving,last_seen"
     with answers(url, key_env, config) as source:
         found = _user(source, base, figures)
-    if not found["by_model"]:
+    if not found["by_model"].rows:
         raise failed(f"end user {user[:80]!r} made no request in the last {since}")
     if as_json:
-        typer.echo(json_text({"user": user, **found}))
+        typer.echo(json_text({"user": user, **{name: one.rows for name, one in found.items()}}))
         return
     for name, metrics in (("total", figures), ("by_model", METRICS), ("by_day", METRICS)):
         _show(found[name], metrics, charted="cost", as_json=False)
 
 
-def _user(source: Answers, base: Params, figures: str) -> dict[str, list[dict[str, Any]]]:
+def _user(source: Answers, base: Params, figures: str) -> dict[str, Report]:
     return {
         "total": report(source, {**base, "metrics": figures}),
         "by_model": report(source, {**base, "group_by": "model", "metrics": METRICS}),
@@ -137,9 +138,10 @@ def _first(metrics: str) -> str:
     return "cost" if "cost" in names else names[0]
 
 
-def _show(rows: list[dict[str, Any]], metrics: str, *, charted: str, as_json: bool) -> None:
+def _show(found: Report, metrics: str, *, charted: str, as_json: bool) -> None:
+    rows = found.rows
     if as_json:
-        typer.echo(json_text({"data": rows}))
+        typer.echo(json_text({"data": rows, "cut": found.cut}))
         return
     if not rows:
         typer.echo("nothing found: no request in that time fits", err=True)
@@ -158,6 +160,8 @@ def _show(rows: list[dict[str, Any]], metrics: str, *, charted: str, as_json: bo
         ],
         numbers=[headings[name] for name in figures if name in headings],
     )
+    if found.cut is not None:
+        typer.echo(found.cut, err=True)
 
 
 def _heading(name: str) -> str:

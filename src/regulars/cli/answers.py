@@ -5,7 +5,9 @@ Both understand the parameters of the HTTP API, so a command asks one question i
 
 from collections.abc import Generator, Mapping
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Protocol
 
@@ -13,7 +15,7 @@ import msgspec
 import typer
 
 from regulars.cli.keys import opened_store
-from regulars.cli.options import failed, load_local_or_exit
+from regulars.cli.options import FAILED, MISCONFIGURED, failed, load_local_or_exit
 
 if TYPE_CHECKING:
     import httpx2
@@ -46,6 +48,14 @@ def json_text(value: Any) -> str:
 class RefusedError(Exception):
     """The question was refused; the message is for the person who asked."""
 
+    code: int = FAILED
+
+
+class MistakenError(RefusedError):
+    """The command asks for what cannot be answered, wherever it is asked."""
+
+    code = MISCONFIGURED
+
 
 class Answers(Protocol):
     """What commands ask. Raises RefusedError, StoreError."""
@@ -69,7 +79,7 @@ class Answers(Protocol):
 
 @contextmanager
 def answers(url: str | None, key_env: str, config: Path | None) -> Generator[Answers]:
-    """Open the store or a connection; exit with 1 and the reason where a question fails."""
+    """Open the store or a connection; exit with the reason where a question fails."""
     try:
         if url is None:
             with opened_store(config) as store:
@@ -80,11 +90,19 @@ def answers(url: str | None, key_env: str, config: Path | None) -> Generator[Ans
             with _client(url, key_env) as client:
                 yield GatewayAnswers(client)
     except RefusedError as error:
-        raise failed(str(error)) from error
+        raise failed(str(error), error.code) from error
 
 
-def report(asked: Answers, params: Params) -> list[dict[str, Any]]:
-    """Return the rows of a report, money as exact decimals; remarks on it go to stderr."""
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The rows of a report, money as exact decimals; `cut` says what is missing, None if nothing."""
+
+    rows: list[dict[str, Any]]
+    cut: str | None
+
+
+def report(asked: Answers, params: Params) -> Report:
+    """Ask for a report."""
     from decimal import Decimal
 
     from regulars.exports.jsonl_file import NOTE
@@ -92,11 +110,9 @@ def report(asked: Answers, params: Params) -> list[dict[str, Any]]:
     decode = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
     with closing(asked.export({**params, "format": "jsonl"})) as pieces:
         lines: list[Any] = decode.decode_lines(b"".join(pieces))  # pyright: ignore[reportAssignmentType] - one a line
-    for line in lines:
-        for remark in line.pop(NOTE, {}).get("remarks", ()):
-            typer.echo(remark, err=True)
+    remarks = [each for line in lines for each in line.pop(NOTE, {}).get("remarks", ())]
     # Without rows a line only says so.
-    return [line for line in lines if line]
+    return Report([line for line in lines if line], "; ".join(remarks) or None)
 
 
 class StoreAnswers:
@@ -168,9 +184,9 @@ class GatewayAnswers:
             _network_errors(),
             self._client.stream("GET", "/activity/export", params=dict(params)) as answer,
         ):
-            if answer.status_code != 200:
+            if answer.status_code != HTTPStatus.OK:
                 answer.read()
-                raise RefusedError(_reason(answer.status_code, answer.content))
+                raise _refused(answer.status_code, answer.content)
             yield from answer.iter_bytes()
 
     def count(self, params: Params) -> int | None:
@@ -181,8 +197,8 @@ class GatewayAnswers:
     def _get(self, path: str, params: Params) -> bytes:
         with _network_errors():
             answer = self._client.get(path, params=dict(params))
-        if answer.status_code != 200:
-            raise RefusedError(_reason(answer.status_code, answer.content))
+        if answer.status_code != HTTPStatus.OK:
+            raise _refused(answer.status_code, answer.content)
         return answer.content
 
 
@@ -194,12 +210,12 @@ def _client(url: str, key_env: str) -> "Generator[httpx2.Client]":
 
     key = environment().get(key_env, "").strip()
     if not key or not key.isascii() or not key.isprintable():
-        raise RefusedError(
+        raise MistakenError(
             f"the variable {key_env!r} holds no key; export {key_env}=sk-reg-… (a management key), "
             "or name another variable with --key-env"
         )
     if not url.startswith(("http://", "https://")):
-        raise RefusedError(f"--url: {url[:80]!r} is no address; write http://127.0.0.1:8787")
+        raise MistakenError(f"--url: {url[:80]!r} is no address; write http://127.0.0.1:8787")
     base = url.rstrip("/").removesuffix("/api/v1") + "/api/v1"
     with (
         _network_errors(),
@@ -230,15 +246,18 @@ def _refusals() -> Generator[None]:
 
     try:
         yield
-    except (CallerError, ExportError, ReportError) as exc:
+    except (CallerError, ReportError) as exc:
+        raise MistakenError(str(exc)) from exc
+    except ExportError as exc:
         raise RefusedError(str(exc)) from exc
 
 
-def _reason(status: int, body: bytes) -> str:
+def _refused(status: int, body: bytes) -> RefusedError:
+    error = MistakenError if status == HTTPStatus.BAD_REQUEST else RefusedError
     try:
-        return str(msgspec.json.decode(body[:ERROR_BYTES_MAX])["error"]["message"])
+        return error(str(msgspec.json.decode(body[:ERROR_BYTES_MAX])["error"]["message"]))
     except (msgspec.DecodeError, KeyError, TypeError):
-        return f"the gateway answered with status {status} and no reason; check --url"
+        return RefusedError(f"the gateway answered with status {status} and no reason; check --url")
 
 
 def _without(params: Params, *names: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ import typer
 
 from regulars.cli import filters
 from regulars.cli.answers import KEY_VARIABLE, KeyEnvOption, UrlOption, answers
-from regulars.cli.options import ConfigOption, JsonOption, failed
+from regulars.cli.options import ConfigOption, JsonOption, failed, mistaken
 from regulars.cli.since import SinceOption
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def export(
     to_screen = "jsonl" if as_json else "csv"
     chosen = file_format or (output.suffix.removeprefix(".") if to_file else to_screen)
     if as_json and not to_file and chosen != "jsonl":
-        raise failed(f"--json and --format {chosen} are two things on standard output; leave one")
+        raise mistaken(f"--json and --format {chosen} are two things on standard output; leave one")
     asked = filters.params(
         format=chosen, since=since, from_=from_, to=to, user=user, model=model,
         provider=provider, api_key_hash=key, time_zone=time_zone, group_by=by, metrics=metrics,

@@ -69,10 +69,15 @@ def prices() -> "Prices":
     return Prices(of=of, read=config_price)
 
 
-def failed(message: str) -> typer.Exit:
+def failed(message: str, code: int = FAILED) -> typer.Exit:
     """Say on stderr what went wrong; the caller raises what this returns."""
     typer.secho(f"regulars: {message}", fg=typer.colors.RED, err=True)
-    return typer.Exit(FAILED)
+    return typer.Exit(code)
+
+
+def mistaken(message: str) -> typer.Exit:
+    """Likewise where the command itself asks for what cannot be."""
+    return failed(message, MISCONFIGURED)
 
 
 def _reported(error: "ConfigError") -> typer.Exit:

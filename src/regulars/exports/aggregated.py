@@ -44,7 +44,7 @@ def report_pages(
 ) -> Iterator[Page]:
     """Yield the answer's rows, by columns: all, or the first of them where the limit is below the greatest.
 
-    A ranking of some users only is told in `remarks`, where there are any.
+    Where groups are left out by the limit, or some users were not ranked, `remarks` are told why.
 
     Raises:
         StoreTimeoutError: groups are missing; the message says why.
@@ -52,7 +52,7 @@ def report_pages(
     while True:
         answer = reports.run(query)
         top = query.limit < LIMIT_MAX
-        if answer.partial and answer.cut is not None and top and remarks is not None:
+        if answer.cut is not None and top and remarks is not None:
             remarks.append(answer.cut)
         elif answer.partial or (answer.cut is not None and answer.next is None):
             raise StoreTimeoutError(f"the report is not whole: {answer.cut}; ask for less at once")

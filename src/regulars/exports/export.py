@@ -12,12 +12,14 @@ from regulars.exports.csv_file import csv_pieces
 from regulars.exports.jsonl_file import jsonl_pieces
 from regulars.exports.requests import request_columns, request_pages
 from regulars.exports.table import About, Column, Page, Table
-from regulars.reports.schema import ReportQuery
+from regulars.reports.schema import SOMEBODY, ReportQuery
 from regulars.stores.base import Filter, Keys, Reports
 from regulars.stores.scans import Scans
 
 Format = Literal["csv", "jsonl", "parquet", "pdf"]
 FORMATS: Final[tuple[Format, ...]] = get_args(Format)
+PDF_TABLES: Final = frozenset({"user", "model", "provider"})
+"""What a PDF has tables by, whatever is asked."""
 MEDIA_TYPES: Final[dict[Format, str]] = {
     "csv": "text/csv; charset=utf-8; header=present",
     "jsonl": "application/jsonl",
@@ -118,7 +120,8 @@ def _filters(query: ExportQuery) -> tuple[tuple[str, str], ...]:
         ("api_key_hash", where.key_hash),
     ]
     report = query.report
-    if report is not None:
+    if report is not None and query.format != "pdf":
         found.append(("group_by", ",".join(report.dimensions)))
         found.append(("granularity", report.step))
+        found.append(("named", "true" if SOMEBODY in report.where else None))
     return tuple((name, value) for name, value in found if value)

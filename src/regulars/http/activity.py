@@ -52,8 +52,8 @@ def get_activity(api: Api) -> Handler:
 
     async def handle(request: Request, key: ApiKey) -> Response:
         require_management(key)
+        query.only(request.query_params, PARAMS)
         params = _with_user(request.query_params)
-        query.only(params, PARAMS)
         groups = _groups(query.text(params, "group_by"))
         dimensions = (*_GROUPED, *(name for name in groups if name != _WORKSPACE))
         asked = ReportQuery(

@@ -1,6 +1,6 @@
 """GET /activity/export: every request, or any report, as a file that is streamed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final, cast
 
@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from regulars.exports.aggregated import DEFAULT_METRICS, conditions
-from regulars.exports.export import FORMATS, ExportQuery
+from regulars.exports.export import FORMATS, PDF_TABLES, ExportQuery
 from regulars.http import query
 from regulars.http.api import Api, Handler
 from regulars.http.auth import require_management
@@ -18,6 +18,7 @@ from regulars.model.errors import CallerError
 from regulars.reports.definitions import check
 from regulars.reports.schema import (
     LIMIT_MAX,
+    SOMEBODY,
     Order,
     ReportError,
     ReportQuery,
@@ -28,7 +29,8 @@ from regulars.reports.windows import zone_named
 from regulars.stores.base import Filter
 
 _FILTERS: Final = frozenset({"from", "to", "user", "model", "provider", "api_key_hash"})
-_REPORT: Final = frozenset({"group_by", "metrics", "granularity", "order_by", "limit"})
+_GROUPS: Final = frozenset({"group_by", "metrics", "granularity"})
+_REPORT: Final = _GROUPS | {"order_by", "limit", "named"}
 PARAMS: Final = _FILTERS | _REPORT | {"format", "time_zone", "bare"}
 
 
@@ -78,20 +80,26 @@ def read_export(
         now_us=now_us,
         report=_report(params, where, zone),
         zone=zone,
-        bare=query.text(params, "bare") == "true",
+        bare=query.flag(params, "bare"),
     )
 
 
 def _report(params: Mapping[str, str], where: Filter, zone: str) -> ReportQuery | None:
-    if not any(name in params for name in _REPORT):
+    asked = sorted(name for name in _REPORT if name in params)
+    if not asked:
         return None
+    if not any(name in _GROUPS for name in asked):
+        raise CallerError(
+            f"{asked[0]}: is of reports; send group_by, metrics or granularity with it, "
+            "or leave it out for every request"
+        )
     metrics = _names(params, "metrics") or DEFAULT_METRICS
     order = query.text(params, "order_by")
     wanted = ReportQuery(
         account=where.account,
         metrics=metrics,
         dimensions=_names(params, "group_by"),
-        where=conditions(where),
+        where=(*conditions(where), *((SOMEBODY,) if query.flag(params, "named") else ())),
         window=Window(where.from_us, where.to_us),
         step=cast("Step | None", query.text(params, "granularity")),
         zone=zone,
@@ -102,7 +110,19 @@ def _report(params: Mapping[str, str], where: Filter, zone: str) -> ReportQuery 
         check(wanted)
     except ReportError as exc:
         raise CallerError(str(exc)) from exc
+    if query.text(params, "format") == "pdf":
+        _check_pdf(wanted, asked)
     return wanted
+
+
+def _check_pdf(wanted: ReportQuery, asked: Sequence[str]) -> None:
+    others = [name for name in asked if name != "group_by"]
+    if others or not PDF_TABLES.issuperset(wanted.dimensions):
+        name = others[0] if others else "group_by"
+        raise CallerError(
+            f"{name}: a PDF has tables of its own, by {', '.join(sorted(PDF_TABLES))}; "
+            "leave it out, or ask for csv, jsonl or parquet"
+        )
 
 
 def _names(params: Mapping[str, str], name: str) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from regulars.http.api import Api, Handler, json_response
 from regulars.model.caller import ApiKey, Role
 from regulars.model.errors import CallerError, ForbiddenError, NotFoundError
 from regulars.model.generation import Generation
+from regulars.model.ids import is_generation_id
 from regulars.stores.base import Filter, Reports
 from regulars.wire.views import generation_view
 
@@ -73,12 +74,15 @@ def list_generations(api: Api) -> Handler:
             from_us=span.from_us,
             to_us=span.to_us,
         )
+        before = query.text(params, "cursor")
         rows, cursor = await api.turns.run(
-            _reports(api, key).generations,
-            where,
-            limit=query.limit(params),
-            before=query.text(params, "cursor"),
+            _reports(api, key).generations, where, limit=query.limit(params), before=before
         )
+        # One of ours that is unknown was deleted for its age, and so was all that came before it.
+        if before is not None and not rows and not is_generation_id(before):
+            known = await api.turns.run(_reports(api, key).generation, before)
+            if known is None:
+                raise CallerError("cursor: is not the next_cursor of an answer to this question")
         page = [generation_view(row) for row in rows]
         return json_response({"data": page, "next_cursor": cursor})
 

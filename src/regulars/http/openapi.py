@@ -73,6 +73,10 @@ _EXPORT_PARAMETERS: Final[Mapping[str, tuple[Json, str]]] = {
     "granularity": ({"type": "string", "enum": list(STEPS)}, "Group the report by time too."),
     "order_by": ({"type": "string"}, "The figure to sort the report by, greatest first."),
     "limit": ({"type": "integer", "minimum": 1, "maximum": LIMIT_MAX}, "The report's first rows."),
+    "named": (
+        {"type": "string", "enum": ["true", "false"]},
+        "Leave requests out that name nobody.",
+    ),
     "bare": ({"type": "string", "enum": ["true", "false"]}, "No words about the file itself."),
 }
 

@@ -25,11 +25,15 @@ class Span:
 
 
 def only(params: Mapping[str, str], allowed: frozenset[str]) -> None:
-    """Refuse parameters nobody reads: a misspelt filter must not widen an answer.
+    """Refuse parameters nobody reads: a misspelt filter, or one said twice, must not widen an answer.
 
     Raises:
-        CallerError: names the unknown one and the known ones.
+        CallerError: names the unknown one and the known ones, or the one said twice.
     """
+    said = [name for name, _ in getattr(params, "multi_items", params.items)()]
+    for name in params:
+        if said.count(name) > 1:
+            raise CallerError(f"query: {name[:50]!r} is there {said.count(name)} times; send one")
     for name in params:
         if name not in allowed:
             known = ", ".join(sorted(allowed))

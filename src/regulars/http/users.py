@@ -16,7 +16,15 @@ from regulars.identity.name import USER_LENGTH_MAX, accept_name
 from regulars.model.caller import ApiKey
 from regulars.model.errors import CallerError, NotFoundError
 from regulars.reports.definitions import METRICS
-from regulars.reports.schema import TIME, Condition, Order, ReportQuery, ReportResult, Window
+from regulars.reports.schema import (
+    SOMEBODY,
+    TIME,
+    Condition,
+    Order,
+    ReportQuery,
+    ReportResult,
+    Window,
+)
 from regulars.reports.windows import label, zone_named
 from regulars.stores.base import Reports
 from regulars.wire.views import iso_time
@@ -55,7 +63,7 @@ def list_users(api: Api) -> Handler:
         params = request.query_params
         query.only(params, LIST_PARAMS)
         sort = _sort(query.text(params, "sort"))
-        where = (*conditions(params, api.catalog), Condition("user", "neq", (None,)))
+        where = (*conditions(params, api.catalog), SOMEBODY)
         if (searched := query.text(params, "q")) is not None:
             where = (*where, Condition("user", "contains", (searched,)))
         asked = ReportQuery(

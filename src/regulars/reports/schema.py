@@ -114,6 +114,10 @@ class Condition:
     values: tuple[Value, ...]
 
 
+SOMEBODY: Final = Condition("user", "neq", (None,))
+"""Leaves out what names nobody."""
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
     """Sort by `TIME`, a dimension or a metric of the query."""

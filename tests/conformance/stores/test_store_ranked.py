@@ -19,7 +19,7 @@ from regulars.stores.sqlite.ranked import RankBounds
 from regulars.stores.sqlite.readers import Readers
 from regulars.stores.sqlite.run import run_query
 
-FEW = RankBounds(exact=10, ranked=60)
+FEW = RankBounds(exact=10, ranked=60, own_exact=10, own_ranked=60)
 ALL = Filter("default")
 QUERY = ReportQuery(
     account="default",
@@ -61,14 +61,14 @@ def test_of_too_many_rows_those_of_the_busiest_are_ranked_and_the_answer_says_so
     found = run_query(readers, query, FEW)
 
     truth = answer(rows(), query)
-    # 20 of nobody, 15, 14 and 11 of 13 fit into 60; nobody is no user.
-    assert {row[0] for row in found.rows} == {"u15", "u14"}
+    # 15, 14, 13 and 12 fit into 60, and 11 do not; nobody's 20 are no user's.
+    busiest = [(f"u{n}",) for n in range(12, 16)]
     assert {(row[0],): [*row[1:]] for row in found.rows} == {
-        key: pytest.approx(truth[key]) for key in [("u15",), ("u14",)]
+        key: pytest.approx(truth[key]) for key in busiest
     }
     assert found.partial
     assert found.cut is not None
-    assert "users with most requests are ranked: there are 140 requests" in found.cut
+    assert "only 4 of the users with most requests are ranked: there are 140 requests" in found.cut
     assert "name nobody are left out" in found.cut
 
 
@@ -89,10 +89,10 @@ def test_sums_are_exact_however_few_rows_may_be_read(readers: Readers) -> None:
 
 
 def test_pages_of_a_partial_ranking_end_and_each_says_so(readers: Readers) -> None:
-    first = run_query(readers, replace(QUERY, limit=1), FEW)
-    second = run_query(readers, replace(QUERY, limit=1, cursor=first.next), FEW)
+    first = run_query(readers, replace(QUERY, limit=2), FEW)
+    second = run_query(readers, replace(QUERY, limit=2, cursor=first.next), FEW)
 
-    assert len({first.rows[0][0], second.rows[0][0]}) == 2
+    assert len({row[0] for row in (*first.rows, *second.rows)}) == 4
     assert first.partial
     assert second.partial
     assert second.next is None
@@ -127,8 +127,8 @@ def test_a_file_of_the_first_of_a_partial_ranking_says_so(readers: Readers) -> N
         for format_, one in asked.items()
     }
 
-    remark = "only the 2 users with most requests are ranked"
-    assert f"complete; rows=2; {remark}" in made["csv"]
+    remark = "only 4 of the users with most requests are ranked"
+    assert f"complete; rows=4; {remark}" in made["csv"]
     assert json.loads(made["jsonl"].splitlines()[-1])["regulars_export"]["remarks"][0].startswith(
         remark
     )

@@ -181,6 +181,36 @@ def test_pages_of_an_answer_are_the_answer(data: st.DataObject, size: int) -> No
     assert tuple(pages) == everything.rows
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"order": (Order("requests"),)},
+        {"order": (Order("cost", descending=False),)},
+        {"where": (Condition("user", "neq", ("u1",)),)},
+        {"dimensions": ("session",)},
+        {"metrics": ("requests", "cost"), "order": ()},
+    ],
+    ids=["metric", "direction", "filter", "dimension", "unsorted"],
+)
+def test_a_cursor_of_another_question_is_refused(
+    store: SqliteStore, change: dict[str, Any]
+) -> None:
+    store.append([generation(n, end_user=f"u{n}", session=f"s{n}") for n in range(5)])
+    query = ReportQuery(
+        account="default",
+        metrics=("cost", "requests"),
+        dimensions=("user",),
+        order=(Order("cost"),),
+        limit=2,
+    )
+    first = store.run(query)
+
+    with pytest.raises(ReportError, match="cursor: is not the next_cursor"):
+        store.run(replace(query, cursor=first.next, **change))
+
+    assert len(store.run(replace(query, cursor=first.next, window=Window(1))).rows) == 2
+
+
 def test_the_slow_truth_knows_every_definition() -> None:
     assert set(METRICS) == set(definitions.METRICS)
     assert set(DIMENSIONS) == set(definitions.DIMENSIONS)

@@ -155,7 +155,9 @@ def _less(query: ReportQuery, wheres: Wheres) -> tuple[End, ...]:
     if query.dimensions != ("user",) or query.step is not None or wheres.user_ids is not None:
         return ()
     formulas = [METRICS[name].formula for name in query.metrics]
-    if not all(isinstance(each, Sum | Ratio | Last) for each in formulas):
+    if not all(
+        isinstance(each, Sum | Ratio | Last) or each == Distinct("user") for each in formulas
+    ):
         return ()
     # Who was there after the end would be seen last then.
     return ("begin",) if any(isinstance(each, Last) for each in formulas) else ("begin", "end")
@@ -193,7 +195,11 @@ def part_select(wanted: Wanted, table: Table, names: Sequence[str]) -> str:
     columns = [f"{table}_part.bucket AS g0"] if bucketed else []
     for number, name in enumerate(query.dimensions, start=1):
         columns.append(f"{_dimension(name, of_row=of_row)} AS g{number}")
-    columns += [f"{_dimension(name, of_row=of_row)} AS d_{name}" for name in counted(query.metrics)]
+    columns += [
+        f"{_dimension(name, of_row=of_row)} AS d_{name}"
+        for name in counted(query.metrics)
+        if name not in query.dimensions
+    ]
     times = wanted.times(table)
     columns += [f"{times}({figure(name, of_row=of_row)}) AS f_{name}" for name in names]
     if any(isinstance(METRICS[name].formula, Last) for name in query.metrics):
@@ -237,25 +243,31 @@ _KEY_TABLE: Final[Mapping[str, str]] = {
 
 def metrics_sql(query: ReportQuery) -> str:
     """Return the expressions of the question's metrics, `m0` …, over figures `f_…`."""
-    return ", ".join(f"{_metric(name)} AS m{n}" for n, name in enumerate(query.metrics))
+    return ", ".join(f"{_metric(name, query)} AS m{n}" for n, name in enumerate(query.metrics))
 
 
-def _metric(name: str) -> str:
+def _metric(name: str, query: ReportQuery) -> str:
     formula = METRICS[name].formula
     match formula:
         case Sum(one):
             return f"coalesce(sum(f_{one}), 0)"
         case Ratio(upper, lower, scale):
             return f"sum(f_{upper}) * {scale!r} / nullif(sum(f_{lower}), 0)"
+        case Distinct(dimension) if dimension in query.dimensions:
+            # A group of one user has one, or nobody.
+            return f"g{query.dimensions.index(dimension) + 1} <> {_none(dimension)}"
         case Distinct(dimension):
-            none = "''" if PLACES[dimension].kind == "text" else "0"
-            return f"count(DISTINCT nullif(d_{dimension}, {none}))"
+            return f"count(DISTINCT nullif(d_{dimension}, {_none(dimension)}))"
         case Last():
             return "max(last_us)"
         case Quantile():
             return "max(NULL)"
         case _:
             assert_never(formula)
+
+
+def _none(dimension: str) -> str:
+    return "''" if PLACES[dimension].kind == "text" else "0"
 
 
 def _quantiles(query: ReportQuery) -> dict[str, list[int]]:

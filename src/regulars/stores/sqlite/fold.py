@@ -62,6 +62,7 @@ GROUPED: Final[dict[Rollup, tuple[str, ...]]] = {
         _USER,
         *_WORDS,
     ),
+    "days": ("account_id", _DAY, _USER),
     "pairs": ("account_id", f"({_DAY}) / {PAIR_DAYS}", _USER),
     "blocks": ("account_id", f"({_DAY}) / {BLOCK_DAYS}", _USER),
     "hourly": ("account_id", f"row / {HOUR_US << PLACE_BITS}", *_WORDS),
@@ -78,13 +79,13 @@ def rolled_up(table: Rollup, rows: str) -> str:
     return f"SELECT {keys}, {sums}, max(row >> {PLACE_BITS}) FROM {rows} GROUP BY {numbers}"
 
 
-FOLDED: Final = ("daily", "pairs", "blocks", "quarters")
+FOLDED: Final = ("daily", "days", "pairs", "blocks", "quarters")
 # The inner join is with the tail: another process may have folded a row meanwhile. The step's own
 # order is that of the users, so nothing is sorted or grouped: a group met twice is added to twice.
 _COLUMNS: Final = (
     "row, account_id, key_id, outcome, model_id, end_user_id, provider_id, endpoint_id, "
     "prompt_tokens, completion_tokens, cached_tokens, cache_write_tokens, reasoning_tokens, "
-    "cost_nanousd, cost_prompt_nanousd, cache_saving_nanousd"
+    "cost_nanousd, cost_prompt_nanousd, cache_saving_nanousd, ttft_ms, duration_ms"
 )
 _STEP: Final = f"CREATE TEMP TABLE IF NOT EXISTS step ({_COLUMNS})"
 # Once a step, not once a tree: looking a row up takes as long as adding it to one of them.
@@ -92,8 +93,16 @@ _TAKE: Final = (
     f"INSERT INTO temp.step SELECT {_COLUMNS} FROM temp.due CROSS JOIN tail USING (row) "
     "CROSS JOIN generation USING (row) WHERE number BETWEEN ? AND ?"
 )
+OWN_FIGURES: Final = {
+    "duration_us": "CAST(duration_ms * 1000 + 0.5 AS INTEGER)",
+    "ttft_us": "CAST(ttft_ms * 1000 + 0.5 AS INTEGER)",
+    "own_completion_tokens": "completion_tokens",
+}
+"""What `by_user` has of each row, as expressions over `generation`; no name is in both."""
+
 _FOLD_USERS: Final = (
-    "INSERT INTO by_user (user_id, row) SELECT end_user_id, row FROM temp.step "
+    f"INSERT INTO by_user (user_id, row, {', '.join(OWN_FIGURES)}) "
+    f"SELECT end_user_id, row, {', '.join(OWN_FIGURES.values())} FROM temp.step "
     "WHERE end_user_id IS NOT NULL"
 )
 _STATEMENTS: Final = (

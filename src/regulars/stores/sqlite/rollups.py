@@ -8,6 +8,7 @@ from regulars.stores.sqlite.rows import OUTCOME_CODES
 from regulars.stores.sqlite.schema import (
     BLOCKS_KEY,
     DAILY_KEY,
+    DAYS_KEY,
     HOURLY_KEY,
     PAIRS_KEY,
     QUARTERS_KEY,
@@ -60,6 +61,7 @@ def upsert_tail(table: str) -> str:
 
 _KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "daily": DAILY_KEY,
+    "days": DAYS_KEY,
     "pairs": PAIRS_KEY,
     "blocks": BLOCKS_KEY,
     "hourly": HOURLY_KEY,

@@ -8,6 +8,7 @@ import json
 import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
+from zlib import crc32
 
 from regulars.reports.definitions import check
 from regulars.reports.schema import (
@@ -24,7 +25,8 @@ from regulars.reports.windows import Bucket, buckets, zone_named
 from regulars.stores.sqlite.columns import PLACES, code, meaning
 from regulars.stores.sqlite.compile import Wheres, compile_query, sort_terms
 from regulars.stores.sqlite.names import NOBODY_ID, texts_of
-from regulars.stores.sqlite.ranked import RankBounds, Ranked, ranked_first
+from regulars.stores.sqlite.ranked import WRONG_CURSOR, Asking, RankBounds, ranked_first
+from regulars.stores.sqlite.ranked_own import ranked_by_own
 from regulars.stores.sqlite.readers import Readers
 from regulars.stores.sqlite.rollups import BLOCK_DAYS, DAY_US, HOUR_US
 from regulars.stores.sqlite.stretches import compile_stretches, newest_number
@@ -66,35 +68,50 @@ def run_query(
             spans = buckets(Window(*window), query.step, zone)
         wheres = _wheres(connection, account, query.where)
 
-        def select(query: ReportQuery, wheres: Wheres) -> list[tuple[Any, ...]]:
+        def select(
+            query: ReportQuery, wheres: Wheres, spans: Sequence[Bucket]
+        ) -> list[tuple[Any, ...]]:
             return _select(connection, query, wheres, spans)
 
-        ranked = ranked_first(query, wheres, bounds, select)
-        wheres = wheres if ranked is None else ranked.wheres
-        found = _select(connection, query, wheres, spans)
+        found, unranked = _found(connection, Asking(query, wheres, spans, bounds, select))
         more = len(found) > query.limit
         found = found[: query.limit]
         rows = _named(connection, query, found, spans)
+    limited = f"limit: there are more than {query.limit} groups" if more else None
     return ReportResult(
         columns=query.columns,
         rows=rows,
-        cut=_cut(query, ranked, more=more),
+        cut=limited if unranked is None else unranked,
         next=_cursor(query, found[-1]) if more else None,
-        partial=ranked is not None and ranked.cut is not None,
+        partial=unranked is not None,
     )
 
 
-def _cut(query: ReportQuery, ranked: Ranked | None, *, more: bool) -> str | None:
-    if ranked is not None and ranked.cut is not None:
-        return ranked.cut
-    return f"limit: there are more than {query.limit} groups" if more else None
+def _found(
+    connection: sqlite3.Connection, asked: Asking
+) -> tuple[list[tuple[Any, ...]], str | None]:
+    """Return the answer's rows, and why people are missing where they are."""
+    query = asked.query
+    terms = _terms(query)
+    after = None if query.cursor is None else _last(query, query.cursor, len(terms))
+    own = ranked_by_own(connection, asked, after)
+    if own is not None:
+        return own.rows, own.cut
+    ranked = ranked_first(asked)
+    if ranked is None:
+        return asked.of(query), None
+    return asked.of(query, ranked.wheres), ranked.cut
+
+
+def _terms(query: ReportQuery) -> list[tuple[str, bool]]:
+    return sort_terms(query, {name: _sorted_by(name) for name in query.dimensions})
 
 
 def _select(
     connection: sqlite3.Connection, query: ReportQuery, wheres: Wheres, spans: Sequence[Bucket]
 ) -> list[tuple[Any, ...]]:
     """Return sort terms, groups and metrics of each row: one row more than the limit."""
-    terms = sort_terms(query, {name: _sorted_by(name) for name in query.dimensions})
+    terms = _terms(query)
     bound: dict[str, Any] = {"limit": query.limit + 1}
     after, seek = "", _seek(query, terms)
     if seek is not None:
@@ -249,7 +266,14 @@ def _named(
 
 def _cursor(query: ReportQuery, row: Sequence[Any]) -> str:
     terms = len(row) - 1 - len(query.dimensions) - len(query.metrics)
-    return base64.urlsafe_b64encode(json.dumps(row[:terms]).encode()).decode()
+    return base64.urlsafe_b64encode(json.dumps([_mark(query), *row[:terms]]).encode()).decode()
+
+
+def _mark(query: ReportQuery) -> int:
+    """Return what tells questions apart whose rows come in another order, or are others."""
+    names = tuple(each.name for each in query.order) or query.metrics[:1]
+    told = (query.dimensions, query.where, query.step, query.zone, query.order, names)
+    return crc32(repr(told).encode("utf-8", "surrogatepass"))
 
 
 def _seek(
@@ -257,7 +281,7 @@ def _seek(
 ) -> tuple[str, dict[str, Any]] | None:
     if query.cursor is None:
         return None
-    last = _last(query.cursor, len(terms))
+    last = _last(query, query.cursor, len(terms))
     test = "0"
     for number in reversed(range(len(terms))):
         term, falls = terms[number]
@@ -266,18 +290,18 @@ def _seek(
     return f" WHERE {test}", {f"k{number}": value for number, value in enumerate(last)}
 
 
-def _last(cursor: str, count: int) -> list[Any]:
-    wrong = ReportError("cursor: is not the next_cursor of an answer to this question")
+def _last(query: ReportQuery, cursor: str, count: int) -> list[Any]:
+    wrong = ReportError(WRONG_CURSOR)
     if len(cursor) > CURSOR_CHARS_MAX:
         raise wrong
     try:
         last = json.loads(base64.urlsafe_b64decode(cursor.encode()))
     except (ValueError, binascii.Error, RecursionError) as exc:
         raise wrong from exc
-    if not isinstance(last, list) or len(last) != count:
+    if not isinstance(last, list) or len(last) != 1 + count or last[0] != _mark(query):
         raise wrong
-    for value in last:
+    for value in last[1:]:
         whole = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 63
         if not (whole or isinstance(value, str | float)):
             raise wrong
-    return last
+    return last[1:]

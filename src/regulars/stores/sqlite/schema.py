@@ -5,7 +5,7 @@ that repeat (models, endpoints, keys, agents) are kept once in `name` and people
 `end_user`, so that forgetting someone touches one row. Session ids repeat too little for that:
 a dictionary of them cost a third of all writing.
 
-What is kept per user (`by_user`, `daily`, `pairs`, `blocks`) costs a page of the file for nearly every
+What is kept per user (`by_user`, `daily`, `days`, `pairs`, `blocks`) costs a page of the file for nearly every
 row, so it is not written row by row: `tail` names the rows it lacks yet, and every few thousand
 rows they are folded in at once (`fold`). Questions about users add the tail's rows up by
 themselves, so answers are exact at any moment. In rollups 0 stands for "none", since key
@@ -16,6 +16,8 @@ rows as the ledger and made writes three times slower.
 from typing import Final
 
 from regulars.stores.sqlite.migration_2 import MIGRATION as MIGRATION_2
+from regulars.stores.sqlite.migration_8 import MIGRATION as MIGRATION_8
+from regulars.stores.sqlite.migration_9 import MIGRATION as MIGRATION_9
 
 APPLICATION_ID: Final = 0x52454755
 """`REGU`: marks the file as ours."""
@@ -47,6 +49,7 @@ DAILY_KEY: Final = (
     "key_id",
 )
 BLOCKS_KEY: Final = ("account_id", "block", "end_user_id")
+DAYS_KEY: Final = ("account_id", "day", "end_user_id")
 PAIRS_KEY: Final = ("account_id", "pair", "end_user_id")
 HOURLY_KEY: Final = ("account_id", "hour", "model_id", "endpoint_id", "provider_id", "key_id")
 QUARTERS_KEY: Final = (
@@ -255,6 +258,8 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     (_KEY_USERS, _ERASURE),
     (_ALIAS, _EXTERNAL_USER),
     ("ALTER TABLE external_user ADD COLUMN display_name TEXT",),
+    MIGRATION_8,
+    MIGRATION_9,
 )
 """Statements of migration 1, 2, …; append only: what has shipped never changes."""
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from regulars.reports.definitions import METRICS
-from regulars.reports.schema import Last, Ratio, ReportQuery, Sum
+from regulars.reports.schema import Distinct, Last, Ratio, ReportQuery, Sum
 from regulars.reports.windows import Bucket
 from regulars.stores.sqlite.columns import figures, needs_rows
 from regulars.stores.sqlite.compile import (
@@ -76,8 +76,9 @@ def compile_stretches(
         return None
     formulas = [METRICS[name].formula for name in query.metrics]
     last = any(isinstance(each, Last) for each in formulas)
+    here = any(isinstance(each, Distinct) for each in formulas)
     names, having, ranked_by = figures(query.metrics), "", None
-    if wanted.minus and (last or "requests" in names):
+    if wanted.minus and (last or here or "requests" in names):
         names, having = tuple({*names, "requests"}), " HAVING sum(f_requests) > 0"
     elif wanted.minus:
         # To carry along the requests of everybody only to leave nobody out took a seventh longer.
@@ -106,7 +107,9 @@ def _ranks_people(query: ReportQuery, wheres: Wheres) -> bool:
         and query.step is None
         and wheres.user_ids is None
         and all(each.descending and each.name in query.metrics for each in query.order)
-        and all(isinstance(each, Sum | Ratio | Last) for each in formulas)
+        and all(
+            isinstance(each, Sum | Ratio | Last) or each == Distinct("user") for each in formulas
+        )
         and not needs_rows(query)
     )
 

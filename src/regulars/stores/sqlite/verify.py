@@ -10,7 +10,7 @@ from typing import Any, Final
 from regulars.stores.base import Difference
 from regulars.stores.sqlite.connect import connect, store_error, store_errors
 from regulars.stores.sqlite.costs import recomputed
-from regulars.stores.sqlite.fold import GROUPED, rolled_up
+from regulars.stores.sqlite.fold import GROUPED, OWN_FIGURES, rolled_up
 from regulars.stores.sqlite.retention import kept_from_us
 from regulars.stores.sqlite.rollups import keys_of
 from regulars.stores.sqlite.schema import ROLLED_COLUMNS
@@ -123,10 +123,19 @@ def _index(connection: sqlite3.Connection) -> Iterator[Difference]:
         "SELECT count(*) FROM by_user AS b LEFT JOIN generation AS g ON g.row = b.row "
         "WHERE g.end_user_id IS NOT b.user_id"
     ).fetchone()
+    same = " AND ".join(f"b.{name} IS {value}" for name, value in OWN_FIGURES.items())
+    (wrong,) = connection.execute(
+        "SELECT count(*) FROM by_user AS b JOIN generation AS g ON g.row = b.row "
+        f"AND g.end_user_id = b.user_id WHERE NOT ({same})"
+    ).fetchone()
     (lost,) = connection.execute(
         "SELECT count(*) FROM tail WHERE row NOT IN (SELECT row FROM generation)"
     ).fetchone()
-    for name, count in (("rows it lacks", missing), ("rows too many", beyond)):
+    for name, count in (
+        ("rows it lacks", missing),
+        ("rows too many", beyond),
+        ("rows with other figures", wrong),
+    ):
         if count:
             yield Difference("by_user", "", name, 0, count)
     if lost:
