@@ -13,6 +13,7 @@ from conformance.stores.ledgers import generation
 from regulars.config.settings import LedgerSettings
 from regulars.exchange.exchange import withheld
 from regulars.ledger import LedgerWriter
+from regulars.ledger.spool import write_spool
 from regulars.model.errors import UnrecordedError
 from regulars.model.generation import Outcome
 from regulars.stores.base import Filter
@@ -236,6 +237,22 @@ def test_a_row_that_would_be_late_is_in_a_file_before_its_answer_is_served(
     assert all(generation(n).id in "".join(kept) for n in range(3))
     assert store.totals(ALL).requests == 4
     assert spool_files(store) == []
+
+
+def test_many_small_files_come_in_together(store: SqliteStore) -> None:
+    for number in range(300):
+        write_spool(store.spool_path, [generation(number)])
+
+    async def session() -> int:
+        writer = LedgerWriter(store, LedgerSettings(batch_rows_max=100))
+        writer.start()
+        assert await writer.settle(generation(999))
+        writer.stop()
+        return writer.commits
+
+    assert asyncio.run(session()) == 300 // 100 + 1
+    assert spool_files(store) == []
+    assert store.totals(ALL).requests == 301
 
 
 def test_where_late_answers_are_refused_their_rows_are_not_spooled(store: SqliteStore) -> None:

@@ -367,17 +367,29 @@ class Committer:
         self._has_spooled = False
         if self._spool is None:
             return
-        failed: OSError | None = None
+        failed: list[OSError] = []
         try:
-            for path in spool_files(self._spool):
-                try:
-                    self._store_file(path)
-                except OSError as exc:
-                    failed = exc
-        except OSError as exc:  # the folder
-            failed = exc
-        if failed is not None:
-            logger.warning("ledger_spool_unreadable reason=%r", str(failed))
+            files = spool_files(self._spool)
+        except OSError as exc:
+            files, failed = [], [exc]
+        unreadable: dict[Path, int] = {}
+        rows: list[Generation] = []
+        for path in files:
+            try:
+                found, unreadable[path] = read_spool(path)
+            except FileNotFoundError:
+                continue  # another process has just brought it in
+            except OSError as exc:
+                failed.append(exc)
+                continue
+            rows += found
+            # Where few requests came while the store was away, each may have a file of its own.
+            if len(rows) >= self._settings.batch_rows_max:
+                failed += self._store_files(unreadable, rows)
+                unreadable, rows = {}, []
+        failed += self._store_files(unreadable, rows)
+        if failed:
+            logger.warning("ledger_spool_unreadable reason=%r", str(failed[0]))
             self._spool_at_s = time.monotonic() + self._spool_pause_s
             self._spool_pause_s = min(2 * self._spool_pause_s, SPOOL_PAUSE_MAX_S)
             return
@@ -385,19 +397,29 @@ class Committer:
         if not self._has_spooled:
             self.spooled = 0  # also what another process has brought in
 
-    def _store_file(self, path: Path) -> None:
-        try:
-            rows, unreadable = read_spool(path)
-        except FileNotFoundError:
-            return  # another process has just brought it in
+    def _store_files(
+        self, unreadable: Mapping[Path, int], rows: Sequence[Generation]
+    ) -> list[OSError]:
+        """Store the rows of these files and remove them; return what went wrong with removing."""
         before = self.unwritable
         self._store_rows(rows)
-        unreadable += self.unwritable - before
-        finish_spool(path, unreadable=unreadable)
+        unwritable = self.unwritable - before
         self.spooled = max(0, self.spooled - len(rows))
-        logger.warning(
-            "ledger_spool_stored file=%s rows=%d unreadable=%d", path, len(rows), unreadable
-        )
+        failed: list[OSError] = []
+        for path, lines in unreadable.items():
+            try:
+                finish_spool(path, unreadable=lines + unwritable)
+            except OSError as exc:
+                failed.append(exc)
+        if unreadable:
+            logger.warning(
+                "ledger_spool_stored file=%s files=%d rows=%d unreadable=%d",
+                next(iter(unreadable)),
+                len(unreadable),
+                len(rows),
+                sum(unreadable.values()) + unwritable,
+            )
+        return failed
 
     def _spool_waiting(self) -> bool:
         """Move all that waits into a file, so that the queue takes more; False if it cannot be."""

@@ -111,9 +111,13 @@ def _common(reported: _Usage, prompt: int, completion: int) -> Usage:
     )
     total = reported.total_tokens
     rest = 0 if total is None else total - prompt - completion
-    apart = (read or 0) + (write or 0)
-    if apart and _lies_beside(reported, apart, rest, prompt, reasoning or 0):
-        prompt, rest = prompt + apart, rest - apart
+    if (
+        reported.cache_read_input_tokens is not None
+        or reported.cache_creation_input_tokens is not None
+    ):
+        apart = (read or 0) + (write or 0)
+        if apart and _lies_beside(reported, apart, rest, prompt, reasoning or 0):
+            prompt, rest = prompt + apart, rest - apart
     # Google's and xAI's common dialects leave out of `completion_tokens` what was thought, and
     # billed as output: only the total has it.
     beside = rest if rest > 0 and reasoning in (None, 0, rest) else 0
@@ -122,7 +126,7 @@ def _common(reported: _Usage, prompt: int, completion: int) -> Usage:
         completion_tokens=completion + beside,
         cached_tokens=read,
         cache_write_tokens=write,
-        cache_write_1h_tokens=_hour(reported),
+        cache_write_1h_tokens=_hour(reported, inside),
         reasoning_tokens=beside or reasoning,
         audio_tokens=inside.audio_tokens,
         audio_output_tokens=said.audio_tokens,
@@ -135,8 +139,6 @@ def _lies_beside(reported: _Usage, apart: int, rest: int, prompt: int, reasoning
     Under Anthropic's names, which mean it to be apart, where the total says so or there is more of
     it than prompt.
     """
-    if reported.cache_read_input_tokens is None and reported.cache_creation_input_tokens is None:
-        return False
     if rest > 0:
         return rest in (apart, apart + reasoning)
     return apart > prompt and reported.prompt_tokens_details is None
@@ -166,9 +168,8 @@ def _other_names(reported: _Usage) -> Usage | None:
     )
 
 
-def _hour(reported: _Usage) -> int | None:
+def _hour(reported: _Usage, inside: _PromptDetails = _NO_PROMPT_DETAILS) -> int | None:
     """Return what was written for an hour, not for five minutes."""
-    inside = reported.prompt_tokens_details or _NO_PROMPT_DETAILS
     created = (
         reported.cache_creation or inside.cache_creation or inside.cache_creation_token_details
     )
