@@ -30,6 +30,10 @@ class TimedStore:
         """See `Tidy`."""
         return self._store.is_pressed
 
+    def kept_from_us(self) -> int:
+        """See `Tidy`."""
+        return self._store.kept_from_us()
+
     @property
     def written(self) -> int:
         """See `Checkpointing`."""
