@@ -8,7 +8,7 @@ from typing import Any
 from regulars.config.settings import UpstreamSettings
 from regulars.model.errors import UpstreamClosedError, UpstreamTooLargeError
 from regulars.upstream.connection import Connection
-from regulars.upstream.decoding import Decoder
+from regulars.upstream.decoding import NO_CODING, Decoder
 from regulars.upstream.exchange import BODY, DEAD, DONE, HEAD
 from regulars.upstream.head import too_large
 from regulars.upstream.route import Route
@@ -83,7 +83,7 @@ class Response:
         self.status = connection.status
         self.headers = connection.headers
         encoding = self.headers.get(b"content-encoding")
-        if encoding is not None and encoding.lower() not in {b"identity", b""}:
+        if encoding is not None and encoding.strip().lower() not in NO_CODING:
             self._decoder = self._decoder or Decoder(
                 encoding, peer=self._route.terms.peer, piece_bytes=self._limits.buffer_bytes
             )
