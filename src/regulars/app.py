@@ -33,6 +33,7 @@ from regulars.http.routes import (
     CHAT_PATH,
     api_routes,
     client_left,
+    joined,
     method_not_allowed,
     not_found,
 )
@@ -293,6 +294,9 @@ def _build(settings: Settings) -> App:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         # Inference goes past the framework: no router, no middleware, no request object.
         route = fast.get(scope["path"]) if scope["type"] == "http" else None
+        if route is None and scope["type"] == "http":
+            scope["path"] = joined(scope["path"])
+            route = fast.get(scope["path"])
         if route is None:
             leave_connection(scope)
             await rest(scope, receive, send)

@@ -10,6 +10,7 @@ from regulars.gateway.client import ClientGoneError
 from regulars.http.asgi import Receive
 from regulars.http.server import EdgeProtocol
 from regulars.model.errors import CallerError, PayloadTooLargeError, UnsupportedMediaError
+from regulars.wire.mend import NO_CODING
 
 SMALL_BODY_BYTES_MAX: Final = 65_536
 _Headers = Mapping[bytes, bytes]
@@ -62,7 +63,7 @@ async def read_body(receive: Receive, headers: _Headers, limit_bytes: int) -> by
 
 def _check_head(headers: _Headers, limit_bytes: int) -> None:
     encoding = headers.get(b"content-encoding")
-    if encoding is not None and encoding.strip().lower() != b"identity":
+    if encoding is not None and encoding.strip().lower() not in NO_CODING:
         raise UnsupportedMediaError(
             f"content-encoding: {encoding.decode('latin-1')[:40]!r} is not read here; "
             "send the body uncompressed"

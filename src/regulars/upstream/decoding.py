@@ -5,10 +5,6 @@ from typing import Final, Protocol
 
 from regulars.model.errors import UpstreamProtocolError
 
-NO_CODING: Final = frozenset({b"", b"identity", b"none", b"utf-8", b"utf8"})
-"""Content encodings that leave a body as it is: `none` keeps proxies before a server from compressing
-its streams, and charsets stand here by mistake."""
-
 _GZIP_WINDOW: Final = 31
 _ZLIB_WINDOW: Final = 15
 _RAW_WINDOW: Final = -15

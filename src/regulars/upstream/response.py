@@ -8,11 +8,12 @@ from typing import Any
 from regulars.config.settings import UpstreamSettings
 from regulars.model.errors import UpstreamClosedError, UpstreamTooLargeError
 from regulars.upstream.connection import Connection
-from regulars.upstream.decoding import NO_CODING, Decoder
+from regulars.upstream.decoding import Decoder
 from regulars.upstream.exchange import BODY, DEAD, DONE, HEAD
 from regulars.upstream.head import too_large
 from regulars.upstream.route import Route
 from regulars.upstream.sink import Sink
+from regulars.wire.mend import NO_CODING
 from regulars.wire.pieces import Body
 
 _NO_HEADERS: Mapping[bytes, bytes] = MappingProxyType({})

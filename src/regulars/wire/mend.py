@@ -13,6 +13,10 @@ MENDED_BYTES_MAX: Final = 262_144
 BOM: Final = b"\xef\xbb\xbf"
 """Servers on Windows begin with it what they send."""
 
+NO_CODING: Final = frozenset({b"", b"identity", b"none", b"utf-8", b"utf8"})
+"""Content encodings that leave a body as it is: `none` keeps proxies before a server from compressing
+its streams, and charsets stand there by mistake."""
+
 
 def mended(data: bytes) -> bytes | None:
     """Return what a lenient reader makes of it as JSON in UTF-8; None where that is nothing."""
