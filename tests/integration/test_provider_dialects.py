@@ -111,6 +111,7 @@ def dialects(tmp_path_factory: pytest.TempPathFactory) -> Generator[FaultyGatewa
         *(f"j-{name}" for name in ERRORS),
         "tools",
         "late",
+        "words",
     ]
     with (
         ScriptedProvider() as provider,
@@ -225,3 +226,21 @@ def test_tools_of_an_answer_that_came_whole_are_numbered_as_deltas(dialects: Fau
     delta = seen.answer.events[0]["choices"][0]["delta"]
     assert [(one["index"], one["id"]) for one in delta["tool_calls"]] == [(0, "t"), (1, "u")]
     assert seen.row.finish_reason == "tool_calls"
+
+
+@pytest.mark.parametrize("words", ["x" * 50_000, "a\0b\n"], ids=["long", "unprintable"])
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])
+def test_words_where_names_should_be_are_not_kept(
+    dialects: FaultyGateway, words: str, streamed: bool
+) -> None:
+    counted = chunk(choices=[], usage=USAGE, id=words)
+    chunks = [chunk("a", id=words), chunk(finish=words, id=words), counted, b"[DONE]"]
+    choices = [{"index": 0, "message": MESSAGE, "finish_reason": words}]
+    whole = json.dumps({**WHOLE, "id": words, "choices": choices}).encode()
+    body = stream(*chunks) if streamed else whole
+
+    seen = dialects.meet("words", Script(raw=answer(body)), stream=streamed)
+
+    assert seen.row.outcome is Outcome.COMPLETED
+    assert (seen.row.upstream_id, seen.row.native_finish_reason) == (None, None)
+    assert seen.row.finish_reason == "stop"

@@ -18,6 +18,7 @@ from regulars.providers.openai.charged import read_cost, read_service_tier, read
 from regulars.providers.openai.choices import finish_reason, has_content, polish
 from regulars.providers.openai.chunk import chunk_of_whole, read_chunk
 from regulars.providers.openai.failure import read_stream_failure
+from regulars.providers.openai.kept import kept_id, kept_name
 from regulars.providers.openai.mould import Mould
 from regulars.providers.openai.usage import read_usage
 from regulars.wire.answers import Label, json_text
@@ -300,8 +301,8 @@ class StreamReader:
             if cost is not None or before is None or before.total_tokens != usage.total_tokens:
                 self.cost = cost
             self._counted = self.chunks - self._silent
-            if self.upstream_id is None and isinstance(upstream_id, str):
-                self.upstream_id = upstream_id or None
+            if self.upstream_id is None:
+                self.upstream_id = kept_id(upstream_id)
             self.service_tier = self.service_tier or read_usage_tier(reported)
         if chunk.error:
             self._fail(read_stream_failure(self._label.provider, chunk.error))
@@ -321,12 +322,12 @@ class StreamReader:
     def _note(self, choices: list[dict[str, Any]], upstream_id: object, size: int) -> None:
         self.chunks += 1
         speaks = False
-        if self.upstream_id is None and isinstance(upstream_id, str) and upstream_id:
-            self.upstream_id = upstream_id
+        if self.upstream_id is None:
+            self.upstream_id = kept_id(upstream_id)
         for choice in choices:
             native = polish(choice, body="delta")
             if native is not None:
-                self.native_finish_reason = native
+                self.native_finish_reason = kept_name(native)
                 self.finish_reason = finish_reason(native)
             delta = choice["delta"]
             speaks = speaks or has_content(delta)

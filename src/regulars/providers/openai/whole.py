@@ -11,6 +11,7 @@ from regulars.model.tokens import Usage
 from regulars.providers.openai.charged import read_cost, read_service_tier, read_usage_tier
 from regulars.providers.openai.choices import FINISH_REASONS, finish_reason, polish
 from regulars.providers.openai.failure import read_stream_failure, said_error
+from regulars.providers.openai.kept import kept_id, kept_name
 from regulars.providers.openai.usage import read_usage
 from regulars.wire.answers import Label, json_text
 from regulars.wire.large import LARGE_BYTES, check_utf8, holds
@@ -87,7 +88,7 @@ def read_failed(body: bytes) -> WholeAnswer:
     usage = fields.get("usage", _NULL)
     return WholeAnswer(
         fields={},
-        upstream_id=upstream_id if isinstance(upstream_id, str) else None,
+        upstream_id=kept_id(upstream_id),
         usage=read_usage(usage),
         finish_reason=None,
         native_finish_reason=None,
@@ -113,10 +114,10 @@ def _read(provider: str, body: bytes) -> WholeAnswer:
     usage = fields.get("usage")
     return WholeAnswer(
         fields=fields,
-        upstream_id=upstream_id if isinstance(upstream_id, str) else None,
+        upstream_id=kept_id(upstream_id),
         usage=None if usage is None else read_usage(usage),
         finish_reason=None if native is None else finish_reason(native),
-        native_finish_reason=native,
+        native_finish_reason=kept_name(native),
         content_bytes=len(memoryview(fields["choices"])),
         cost=None if usage is None else read_cost(usage),
         service_tier=read_service_tier(fields.get("service_tier"))
