@@ -71,6 +71,41 @@ def test_who_reads_only_after_his_upload_gets_the_refusal(
     assert (answer.status, after.status) == (status, 200)
 
 
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+@pytest.mark.parametrize(("size", "status"), [(390_000, 401), (40_000_000, 413)])
+def test_a_refusal_is_not_lost_where_the_connection_is_not_kept(
+    gateway: RunningGateway, size: int, status: int, version: str
+) -> None:
+    key = auth(gateway) if status == 413 else "Authorization: Bearer sk-reg-bad"
+    head = request_of("POST", CHAT, key, "Connection: close", length=size)
+
+    with RawClient(gateway.port) as client:
+        client.send(head.replace(b"/1.1", f"/{version}".encode(), 1))
+        client.send(b" " * (size // 2))
+        time.sleep(0.2)
+        client.send(b" " * (size - size // 2))
+        answer = client.read_answer()
+
+        assert answer is not None
+        assert (answer.status, answer.headers["connection"]) == (status, "close")
+        assert client.read_rest() == b""
+
+
+def test_a_refused_body_that_does_not_come_is_not_waited_for_long(gateway: RunningGateway) -> None:
+    began = time.monotonic()
+
+    with RawClient(gateway.port) as client:
+        client.send(request_of("POST", CHAT, "Connection: close", body=b"1", length=9))
+        answer = client.read_answer()
+        told = time.monotonic() - began
+        rest = client.read_rest()
+
+    assert answer is not None
+    assert (answer.status, rest) == (401, b"")
+    assert told < 0.5
+    assert time.monotonic() - began < 3.0
+
+
 def test_who_leaves_within_a_large_body_leaves_no_row(
     gateway: RunningGateway, provider: ScriptedProvider
 ) -> None:
