@@ -72,12 +72,15 @@ def test_who_reads_only_after_his_upload_gets_the_refusal(
 
 
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
-@pytest.mark.parametrize(("size", "status"), [(390_000, 401), (40_000_000, 413)])
+@pytest.mark.parametrize(
+    ("path", "size", "status"),
+    [(CHAT, 390_000, 401), (CHAT, 40_000_000, 413), ("/v1/embeddings", 40_000_000, 404)],
+)
 def test_a_refusal_is_not_lost_where_the_connection_is_not_kept(
-    gateway: RunningGateway, size: int, status: int, version: str
+    gateway: RunningGateway, path: str, size: int, status: int, version: str
 ) -> None:
     key = auth(gateway) if status == 413 else "Authorization: Bearer sk-reg-bad"
-    head = request_of("POST", CHAT, key, "Connection: close", length=size)
+    head = request_of("POST", path, key, "Connection: close", length=size)
 
     with RawClient(gateway.port) as client:
         client.send(head.replace(b"/1.1", f"/{version}".encode(), 1))

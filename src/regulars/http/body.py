@@ -66,7 +66,7 @@ async def read_body(receive: Receive, headers: _Headers, limit_bytes: int) -> by
 
 
 def behind_body(send: Send, connection: EdgeProtocol, cycle: RequestResponseCycle) -> Send:
-    """Return a `send` for an answer of one piece that may come before the request's body is here.
+    """Return a `send` for an answer that may come before the request's body is here.
 
     Where the connection ends with the answer it is closed only behind the body: the rest of that,
     unread, would reset the connection, and nginx before us say 502 in place of the answer.
@@ -76,7 +76,8 @@ def behind_body(send: Send, connection: EdgeProtocol, cycle: RequestResponseCycl
         return send
 
     async def sending(message: Message) -> None:
-        if message["type"] == "http.response.body":
+        ends = message["type"] == "http.response.body" and not message.get("more_body")
+        if ends and cycle.more_body:
             await send({**message, "more_body": True})
             await _drop(connection, cycle)
             message = {"type": "http.response.body", "body": b""}

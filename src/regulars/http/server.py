@@ -480,10 +480,11 @@ def _parser(of: EdgeProtocol) -> HttpRequestParser:
     return parser
 
 
-def leave_connection(scope: MutableMapping[str, Any]) -> None:
+def leave_connection(
+    scope: MutableMapping[str, Any],
+) -> tuple[EdgeProtocol, RequestResponseCycle]:
     """Take the connection out of a scope that needs it no more, or it is a garbage cycle."""
-    scope.pop(CONNECTION, None)
-    scope.pop(CYCLE, None)
+    return scope.pop(CONNECTION), scope.pop(CYCLE)
 
 
 def edge_protocol(settings: ServerSettings) -> type[EdgeProtocol]:
