@@ -112,6 +112,7 @@ def dialects(tmp_path_factory: pytest.TempPathFactory) -> Generator[FaultyGatewa
         "tools",
         "late",
         "words",
+        "page",
     ]
     with (
         ScriptedProvider() as provider,
@@ -189,6 +190,15 @@ def test_an_error_under_200_is_told_in_its_own_words(dialects: FaultyGateway, na
     assert [one.answer.status for one in seen] == [status] * 3
     assert [words in one.answer.json["error"]["message"] for one in seen] == [True] * 3
     assert [(one.rows_added, one.row.outcome) for one in seen] == [(1, Outcome.FAILED)] * 3
+
+
+@pytest.mark.parametrize("page", [b"<html>log in</html>", b"", b'{"hello": "world"}'])
+def test_what_is_no_stream_is_called_so(dialects: FaultyGateway, page: bytes) -> None:
+    seen = dialects.meet("page", Script(raw=answer(page)), stream=True)
+
+    assert seen.answer.status == 502
+    assert "no stream" in seen.answer.json["error"]["message"]
+    assert seen.row.outcome is Outcome.FAILED
 
 
 def test_an_error_without_its_name_ends_a_stream_that_has_begun(dialects: FaultyGateway) -> None:

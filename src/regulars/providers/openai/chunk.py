@@ -60,7 +60,7 @@ def chunk_of_whole(body: bytes | bytearray) -> bytes | None:
         choice["delta"] = _delta(choice.pop("message", None))
     if choices:
         fields["choices"] = Raw(msgspec.json.encode(choices))
-    return msgspec.json.encode(fields)
+    return msgspec.json.encode(fields) if choices or said_error(fields) else None
 
 
 def _delta(message: Any) -> Any:
