@@ -121,9 +121,14 @@ def dialects(tmp_path_factory: pytest.TempPathFactory) -> Generator[FaultyGatewa
         yield running
 
 
+@pytest.mark.parametrize("cut_every", [None, 1, 7])
 @pytest.mark.parametrize("name", STREAMS)
-def test_a_stream_in_a_dialect_is_passed_on_whole(dialects: FaultyGateway, name: str) -> None:
-    seen = dialects.meet(f"s-{name}", Script(raw=answer(STREAMS[name])), stream=True)
+def test_a_stream_in_a_dialect_is_passed_on_whole(
+    dialects: FaultyGateway, name: str, cut_every: int | None
+) -> None:
+    script = Script(raw=answer(STREAMS[name]), cut_every=cut_every, cut_pause_s=0.0)
+
+    seen = dialects.meet(f"s-{name}", script, stream=True)
 
     assert seen.answer.status == 200
     assert seen.answer.text == "abc"
