@@ -23,6 +23,7 @@ from regulars.gateway.spending import Spending
 from regulars.http.api import Api
 from regulars.http.asgi import App, Receive, Scope, Send
 from regulars.http.auth import Authenticator
+from regulars.http.body import behind_body
 from regulars.http.chat import ChatRoute
 from regulars.http.downloads import Downloads
 from regulars.http.explain import explain_routes, explainer
@@ -33,6 +34,7 @@ from regulars.http.routes import (
     CHAT_PATH,
     api_routes,
     client_left,
+    joined,
     method_not_allowed,
     not_found,
 )
@@ -293,8 +295,12 @@ def _build(settings: Settings) -> App:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         # Inference goes past the framework: no router, no middleware, no request object.
         route = fast.get(scope["path"]) if scope["type"] == "http" else None
+        if route is None and scope["type"] == "http":
+            scope["path"] = joined(scope["path"])
+            route = fast.get(scope["path"])
+            if route is None:
+                send = behind_body(send, *leave_connection(scope))
         if route is None:
-            leave_connection(scope)
             await rest(scope, receive, send)
         else:
             await route(scope, receive, send)

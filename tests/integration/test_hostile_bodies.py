@@ -1,5 +1,6 @@
 """Bodies that are broken, deep, huge or sly: refused in words, never a mistake of ours."""
 
+import gzip
 import json
 from collections.abc import Generator
 
@@ -72,11 +73,39 @@ def test_odd_labels_are_kept_printable_and_go_nowhere_else(
     assert "evil" not in str(answer.headers)
 
 
+def test_a_byte_order_mark_before_the_json_is_passed_over(
+    gateway: RunningGateway, provider: ScriptedProvider
+) -> None:
+    body = json.dumps({"model": MODEL, "messages": HELLO, "seed": 7}).encode("utf-8-sig")
+
+    with RawClient(gateway.port) as client:
+        client.send(request_of("POST", CHAT, auth(gateway), body=body))
+        answer = client.read_answer()
+
+    assert answer is not None
+    assert answer.status == 200
+    assert provider.requests[-1].json["seed"] == 7
+
+
+@pytest.mark.parametrize("coding", ["", "none", "UTF-8"])
+def test_a_content_encoding_that_is_none_is_read(gateway: RunningGateway, coding: str) -> None:
+    with RawClient(gateway.port) as client:
+        client.send(chat_request(gateway, f"Content-Encoding: {coding}", user="uncoded"))
+        answer = client.read_answer()
+
+    assert answer is not None
+    assert answer.status == 200
+
+
 NEST = b"[" * 5_000 + b"]" * 5_000
 BAD_BODIES = {
     "invalid-utf-8": (b'{"model": "\xff\xfe", "messages": []}', "not UTF-8"),
     "utf-8-cut-short": (b'{"model": "\xe2\x82', "not UTF-8"),
     "utf-16": (json.dumps({"model": MODEL}).encode("utf-16"), "not UTF-8"),
+    "utf-16-unmarked": (json.dumps({"model": MODEL}).encode("utf-16-le"), "in UTF-16"),
+    "gzip-unsaid": (gzip.compress(b'{"model": "m"}'), "is compressed"),
+    "only-a-mark": (b"\xef\xbb\xbf{", "not valid JSON"),
+    "marks-without-end": (b"\xef\xbb\xbf" * 100_000, "not valid JSON"),
     "encoded-surrogate": (b'{"user": "\xed\xa0\x80"}', "not UTF-8"),
     "arrays-without-end": (b'{"a":' + b"[" * 100_000, "nested too deeply"),
     "objects-without-end": (b'{"a":' * 50_000, "nested too deeply"),

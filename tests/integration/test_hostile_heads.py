@@ -108,6 +108,31 @@ def test_http_1_0_clients_are_served_to_the_close(gateway: RunningGateway, strea
         assert client.read_answer() is None
 
 
+@pytest.mark.parametrize("path", [f"{CHAT}/", "/v1//chat/completions", f"/{CHAT}", f"{CHAT}?v=1"])
+def test_a_path_joined_with_a_slash_too_many_is_served(gateway: RunningGateway, path: str) -> None:
+    asked = chat_request(gateway, user="joiner").replace(CHAT.encode(), path.encode(), 1)
+
+    with RawClient(gateway.port) as client:
+        client.send(asked)
+        first = client.read_answer()
+        client.send(asked)
+        again = client.read_answer()
+
+    assert first is not None
+    assert again is not None
+    assert (first.status, again.status) == (200, 200)
+
+
+@pytest.mark.parametrize("path", ["/v1/models/", "/api/v1//models"])
+def test_the_models_are_listed_under_a_path_with_a_slash_too_many(
+    gateway: RunningGateway, path: str
+) -> None:
+    answer = gateway.get(path)
+
+    assert answer.status == 200
+    assert answer.json["object"] == "list"
+
+
 # --- 100-continue
 
 

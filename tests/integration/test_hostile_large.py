@@ -11,7 +11,7 @@ from fakes.provider import ScriptedProvider
 from fakes.raw_client import CHAT, RawClient, chat_request, request_of
 from fakes.running_gateway import RunningGateway
 from fakes.served_process import config_text, served_process
-from fakes.strict_gateway import check_in_step, strict_gateway
+from fakes.strict_gateway import auth, check_in_step, strict_gateway
 
 SAID = [{"role": "user", "content": "x" * 380_000}]
 
@@ -44,6 +44,69 @@ def test_a_large_body_that_stops_halfway_is_cut_off(gateway: RunningGateway, sen
     assert (answer.status, answer.headers["connection"]) == (408, "close")
     assert rest == b""
     assert len(gateway.rows()) == rows_before
+
+
+@pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
+@pytest.mark.parametrize(("key", "status"), [("good", 413), ("bad", 401)])
+def test_who_reads_only_after_his_upload_gets_the_refusal(
+    gateway: RunningGateway, key: str, status: int, chunked: bool
+) -> None:
+    line = auth(gateway) if key == "good" else "Authorization: Bearer sk-reg-bad"
+    body = b" " * 40_000_000
+    if chunked:
+        head = request_of("POST", CHAT, line, "Transfer-Encoding: chunked")
+        body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+    else:
+        head = request_of("POST", CHAT, line, length=len(body))
+
+    with RawClient(gateway.port) as client:
+        client.send(head)
+        client.send(body)
+        answer = client.read_answer()
+        client.send(request_of("GET", "/healthz"))
+        after = client.read_answer(to="GET")
+
+    assert answer is not None
+    assert after is not None
+    assert (answer.status, after.status) == (status, 200)
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+@pytest.mark.parametrize(
+    ("path", "size", "status"),
+    [(CHAT, 390_000, 401), (CHAT, 40_000_000, 413), ("/v1/embeddings", 40_000_000, 404)],
+)
+def test_a_refusal_is_not_lost_where_the_connection_is_not_kept(
+    gateway: RunningGateway, path: str, size: int, status: int, version: str
+) -> None:
+    key = auth(gateway) if status == 413 else "Authorization: Bearer sk-reg-bad"
+    head = request_of("POST", path, key, "Connection: close", length=size)
+
+    with RawClient(gateway.port) as client:
+        client.send(head.replace(b"/1.1", f"/{version}".encode(), 1))
+        client.send(b" " * (size // 2))
+        time.sleep(0.2)
+        client.send(b" " * (size - size // 2))
+        answer = client.read_answer()
+
+        assert answer is not None
+        assert (answer.status, answer.headers["connection"]) == (status, "close")
+        assert client.read_rest() == b""
+
+
+def test_a_refused_body_that_does_not_come_is_not_waited_for_long(gateway: RunningGateway) -> None:
+    began = time.monotonic()
+
+    with RawClient(gateway.port) as client:
+        client.send(request_of("POST", CHAT, "Connection: close", body=b"1", length=9))
+        answer = client.read_answer()
+        told = time.monotonic() - began
+        rest = client.read_rest()
+
+    assert answer is not None
+    assert (answer.status, rest) == (401, b"")
+    assert told < 0.5
+    assert time.monotonic() - began < 3.0
 
 
 def test_who_leaves_within_a_large_body_leaves_no_row(

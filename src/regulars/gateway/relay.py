@@ -335,7 +335,10 @@ class Relay:
         if reader.error is not None:
             raise reader.error
         if not reader.done and reader.finish_reason is None:
-            raise UpstreamClosedError(f"{reader.label.provider} ended its stream in the middle")
+            what = (
+                "ended its stream in the middle" if reader.chunks else "answered 200 with no stream"
+            )
+            raise UpstreamClosedError(f"{reader.label.provider} {what}")
         conduct.answer = said(reader)
         conduct.exchange.content(time.monotonic())
         row = await self._settle(conduct, COMPLETED)

@@ -1,5 +1,6 @@
 """Reads a request's body within its bounds."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Final, TypeVar
 
@@ -7,11 +8,15 @@ from starlette.requests import Request
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from regulars.gateway.client import ClientGoneError
-from regulars.http.asgi import Receive
-from regulars.http.server import EdgeProtocol
+from regulars.http.asgi import Message, Receive, Send
+from regulars.http.server import DROPPED_BYTES_MAX, EdgeProtocol
 from regulars.model.errors import CallerError, PayloadTooLargeError, UnsupportedMediaError
+from regulars.wire.mend import NO_CODING
 
 SMALL_BODY_BYTES_MAX: Final = 65_536
+LINGER_S: Final = 2.0
+"""So long a connection that is not kept stays open for more of a body that was refused."""
+
 _Headers = Mapping[bytes, bytes]
 _Bytes = TypeVar("_Bytes", bytes, bytes | bytearray)
 
@@ -60,9 +65,44 @@ async def read_body(receive: Receive, headers: _Headers, limit_bytes: int) -> by
             return _some(b"".join(pieces))
 
 
+def behind_body(send: Send, connection: EdgeProtocol, cycle: RequestResponseCycle) -> Send:
+    """Return a `send` for an answer that may come before the request's body is here.
+
+    Where the connection ends with the answer it is closed only behind the body: the rest of that,
+    unread, would reset the connection, and nginx before us say 502 in place of the answer.
+    """
+    waits = cycle.waiting_for_100_continue  # and sends no body now
+    if cycle.keep_alive or waits or not cycle.more_body or cycle.disconnected:
+        return send
+
+    async def sending(message: Message) -> None:
+        ends = message["type"] == "http.response.body" and not message.get("more_body")
+        if ends and cycle.more_body:
+            await send({**message, "more_body": True})
+            await _drop(connection, cycle)
+            message = {"type": "http.response.body", "body": b""}
+        await send(message)
+
+    return sending
+
+
+async def _drop(connection: EdgeProtocol, cycle: RequestResponseCycle) -> None:
+    dropped = 0
+    while cycle.more_body and not cycle.disconnected and dropped <= DROPPED_BYTES_MAX:
+        dropped += len(cycle.body)
+        cycle.body = bytearray()
+        cycle.message_event.clear()
+        connection.flow.resume_reading()
+        try:
+            async with asyncio.timeout(LINGER_S):
+                await cycle.message_event.wait()
+        except TimeoutError:
+            return
+
+
 def _check_head(headers: _Headers, limit_bytes: int) -> None:
     encoding = headers.get(b"content-encoding")
-    if encoding is not None and encoding.strip().lower() != b"identity":
+    if encoding is not None and encoding.strip().lower() not in NO_CODING:
         raise UnsupportedMediaError(
             f"content-encoding: {encoding.decode('latin-1')[:40]!r} is not read here; "
             "send the body uncompressed"

@@ -11,7 +11,7 @@ from regulars.gateway.client import ClientGoneError
 from regulars.gateway.relay import Call, Relay
 from regulars.http.asgi import Receive, Scope, Send
 from regulars.http.auth import Authenticator, require_inference
-from regulars.http.body import take_body
+from regulars.http.body import behind_body, take_body
 from regulars.http.errors import send_error
 from regulars.http.head import HEAD, Head, read_head
 from regulars.http.peer import Peers
@@ -84,6 +84,7 @@ class ChatRoute:
             finally:
                 self._relay.release(key.hash)
         except GatewayError as error:
+            send = behind_body(send, connection, cycle)
             await send_error(send, error, [(b"x-generation-id", chosen_id.encode())])
         except ClientGoneError:
             return  # left before the request was whole: nothing was accepted

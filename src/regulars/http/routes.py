@@ -32,6 +32,8 @@ from regulars.model.errors import CallerError, MethodNotAllowedError, NotFoundEr
 
 BASES: Final = ("/api/v1", "/v1")
 CHAT_PATH: Final = "/chat/completions"
+JOINED: Final = frozenset(base + path for base in BASES for path in (CHAT_PATH, "/models"))
+"""Paths that clients join from a base URL, some with a slash too many."""
 
 WITH_KEY: Final[dict[str, Callable[[Api], Handler]]] = {
     "/generation": get_generation,
@@ -73,6 +75,15 @@ OPEN: Final = frozenset(
     {"/models", "/models/{model:path}/endpoints", "/openapi.json", "/healthz", "/readyz"}
 )
 """Routes that answer without a key (the pages have their own login)."""
+
+
+def joined(path: str) -> str:
+    """Return what a path was meant to be, if one of `JOINED` with slashes too many."""
+    if "//" in path or path.endswith("/"):
+        meant = "/" + "/".join(part for part in path.split("/") if part)
+        if meant in JOINED:
+            return meant
+    return path
 
 
 def api_routes(api: Api, *, ready: Callable[[], bool]) -> list[BaseRoute]:

@@ -46,6 +46,10 @@ BODY_BYTES_PER_S_MIN: Final = 65_536
 FRAMING_BYTES_MAX: Final = 1_048_576
 """What a body may need beyond eight times itself: chunk sizes, their extensions, trailers."""
 
+DROPPED_BYTES_MAX: Final = 50_331_648
+"""So much of a body beyond the limit is read and dropped after it was refused: many clients look for
+an answer only behind their upload, and a close before that would reset it away."""
+
 PIPELINED_MAX: Final = 1000
 """Requests of one connection that wait for earlier ones; beyond it the connection is cut."""
 
@@ -148,7 +152,9 @@ class EdgeProtocol(HttpToolsProtocol):
             self._wire_bytes += len(data)
             if self._wire_bytes > 8 * self._body_bytes + FRAMING_BYTES_MAX:
                 self._refuse(CallerError("request: its body is nearly all framing"))
-            elif self._body_bytes > self.settings.body_limit_bytes and self.cycle.response_complete:
+            elif self.cycle.response_complete and self._body_bytes > (
+                self.settings.body_limit_bytes + DROPPED_BYTES_MAX
+            ):
                 self.transport.close()  # was told 413 long ago, and goes on
             elif self._arrival is None:
                 self._expect(self.settings.body_timeout_s)
@@ -474,10 +480,11 @@ def _parser(of: EdgeProtocol) -> HttpRequestParser:
     return parser
 
 
-def leave_connection(scope: MutableMapping[str, Any]) -> None:
+def leave_connection(
+    scope: MutableMapping[str, Any],
+) -> tuple[EdgeProtocol, RequestResponseCycle]:
     """Take the connection out of a scope that needs it no more, or it is a garbage cycle."""
-    scope.pop(CONNECTION, None)
-    scope.pop(CYCLE, None)
+    return scope.pop(CONNECTION), scope.pop(CYCLE)
 
 
 def edge_protocol(settings: ServerSettings) -> type[EdgeProtocol]:

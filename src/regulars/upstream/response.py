@@ -13,6 +13,7 @@ from regulars.upstream.exchange import BODY, DEAD, DONE, HEAD
 from regulars.upstream.head import too_large
 from regulars.upstream.route import Route
 from regulars.upstream.sink import Sink
+from regulars.wire.mend import NO_CODING
 from regulars.wire.pieces import Body
 
 _NO_HEADERS: Mapping[bytes, bytes] = MappingProxyType({})
@@ -83,7 +84,7 @@ class Response:
         self.status = connection.status
         self.headers = connection.headers
         encoding = self.headers.get(b"content-encoding")
-        if encoding is not None and encoding.lower() not in {b"identity", b""}:
+        if encoding is not None and encoding.strip().lower() not in NO_CODING:
             self._decoder = self._decoder or Decoder(
                 encoding, peer=self._route.terms.peer, piece_bytes=self._limits.buffer_bytes
             )

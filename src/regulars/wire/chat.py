@@ -14,6 +14,7 @@ from msgspec import Raw, Struct
 
 from regulars.model.errors import CallerError
 from regulars.wire.large import LARGE_BYTES, check_utf8, names_cache_control
+from regulars.wire.mend import BOM
 
 FIELDS_MAX: Final = 512
 """Top-level keys of a request; the API knows about fifty."""
@@ -57,6 +58,7 @@ _TOOLS: Final = msgspec.json.Decoder(list[dict[str, Any]])
 _LONE_SURROGATE: Final = re.compile(
     rb"(?i)\\ud[89ab][0-9a-f]{2}(?!\\ud[c-f][0-9a-f]{2})|(?<!\\u....)\\ud[c-f][0-9a-f]{2}"
 )
+_GZIP: Final = b"\x1f\x8b"
 _SPACE: Final = b" \t\r\n"
 
 
@@ -120,6 +122,8 @@ def _decode_fields(body: bytes | bytearray) -> dict[str, Raw]:
         try:
             check_utf8(body)
         except UnicodeDecodeError as exc:
+            if body.startswith(_GZIP):
+                raise CallerError("body: is compressed; send JSON in UTF-8") from exc
             raise CallerError(f"body: byte {exc.start} is not UTF-8; send JSON in UTF-8") from exc
     try:
         fields = _FIELDS.decode(body)
@@ -128,11 +132,18 @@ def _decode_fields(body: bytes | bytearray) -> dict[str, Raw]:
     except msgspec.ValidationError as exc:
         raise CallerError('body: not a JSON object; send {"model": …, "messages": […]}') from exc
     except msgspec.DecodeError as exc:
-        reason = "a lone surrogate escape" if _LONE_SURROGATE.search(body) else str(exc)
-        raise CallerError(f"body: not valid JSON ({reason})") from exc
+        if body.startswith(BOM) and not body.startswith(BOM, len(BOM)):
+            return _decode_fields(body[len(BOM) :])
+        raise CallerError(f"body: not valid JSON ({_why_not(body, exc)})") from exc
     if len(fields) > FIELDS_MAX:
         raise CallerError(f"body: has {len(fields)} top-level fields; send at most {FIELDS_MAX}")
     return fields
+
+
+def _why_not(body: bytes | bytearray, error: msgspec.DecodeError) -> str:
+    if body.find(0, 0, 4) >= 0:
+        return "it is in UTF-16 or UTF-32; send UTF-8"
+    return "a lone surrogate escape" if _LONE_SURROGATE.search(body) else str(error)
 
 
 def _model(fields: Mapping[str, Raw]) -> str:

@@ -5,6 +5,8 @@ Only what chat streams use: `data:` lines and comments. An event is handed on as
 
 from typing import Final
 
+from regulars.wire.mend import BOM
+
 KEEPALIVE: Final = b": OPENROUTER PROCESSING\n\n"
 DONE: Final = b"data: [DONE]\n\n"
 CR: Final = ord("\r")
@@ -79,7 +81,7 @@ def _data(block: bytes) -> bytes | None:
         return block[6:]
     lines = [
         line[6:] if line.startswith(b"data: ") else line[5:]
-        for line in block.split(b"\n")
+        for line in block.removeprefix(BOM).split(b"\n")
         if line.startswith(b"data:")
     ]
     return b"\n".join(lines) if lines else None

@@ -7,14 +7,13 @@ import msgspec
 from msgspec import Raw
 
 from regulars.model.money import NANO, ReportedCost
+from regulars.providers.openai.kept import kept_name
 
 COST_USD_MAX: Final = Decimal(100_000)
 """A figure above this is a mistake, or malice: a sum of nano-USD holds 92,000 of them."""
 
 TICKS_PER_USD: Final = Decimal(10_000_000_000)
 """xAI counts money in ticks. Source: docs.x.ai/developers/cost-tracking, read 2026-11-22."""
-
-TIER_CHARS_MAX: Final = 64
 
 _NULL: Final = Raw(b"null")
 
@@ -80,7 +79,7 @@ def read_service_tier(tier: Raw | None) -> str | None:
     if tier is None or tier == _NULL:
         return None
     try:
-        return _keepable(_TIERED.decode(tier))
+        return kept_name(_TIERED.decode(tier))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
@@ -90,13 +89,9 @@ def read_usage_tier(usage: Raw | bytes) -> str | None:
     if bytes(usage).find(b'"service_tier"') < 0:
         return None
     try:
-        return _keepable(_SERVED.decode(usage).service_tier)
+        return kept_name(_SERVED.decode(usage).service_tier)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return None
-
-
-def _keepable(name: str | None) -> str | None:
-    return name if name and len(name) <= TIER_CHARS_MAX and name.isprintable() else None
 
 
 def _said(charged: _Charged) -> tuple[Decimal | None, Decimal | None]:

@@ -1,16 +1,20 @@
 """An upstream's error, as a status with a body or inside a stream → one of ours."""
 
 import re
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
+from msgspec import Raw
 
 from regulars.model.errors import UpstreamError, UpstreamStatusError
+from regulars.wire.mend import BOM
 
 ERROR_BODY_BYTES_MAX: Final = 65_536
 MESSAGE_CHARS_MAX: Final = 500
 RETRY_AFTER_S_MAX: Final = 3600.0
 
+_ANY: Final = msgspec.json.Decoder(Any)
 _SECRET: Final = re.compile(r"(?i)\b(?:sk|pk|key|bearer)[-_ ][A-Za-z0-9*_\-.]{8,}")
 
 _BY_STATUS: Final = {
@@ -45,9 +49,29 @@ def read_stream_failure(provider: str, error: Any) -> UpstreamError:
     if not isinstance(error, dict):
         return _failure(provider, None, _clip(str(error)), None, None)
     code = error.get("code")
-    status = code if isinstance(code, int) and 400 <= code <= 599 else None
     native = None if code is None else _clip(str(code))
-    return _failure(provider, status, _clip(str(error.get("message", ""))), native, None)
+    return _failure(provider, _status(code), _clip(str(error.get("message", ""))), native, None)
+
+
+def said_error(fields: Mapping[str, Raw]) -> Any:
+    """Return the error that an answer under 200 is; what is false where it is none.
+
+    An empty one stands beside good answers too. Without the name `error` come the objects of
+    older vLLM and those of `event: error`: words where choices should be.
+    """
+    raw = fields.get("error")
+    error = None if raw is None else _ANY.decode(raw)
+    if error or "message" not in fields or "choices" in fields:
+        return error
+    bare = {name: _ANY.decode(fields[name]) for name in ("message", "code") if name in fields}
+    return bare if isinstance(bare["message"], str) else None
+
+
+def _status(code: Any) -> int | None:
+    """Return the HTTP status that an error's code is, as a number or written out."""
+    if isinstance(code, str) and len(code) == 3 and code.isdecimal():
+        code = int(code)
+    return code if isinstance(code, int) and 400 <= code <= 599 else None
 
 
 def _failure(
@@ -81,9 +105,11 @@ def _failure(
 
 def _read_body(body: bytes) -> tuple[str, str | None]:
     try:
-        answer: Any = msgspec.json.decode(body[:ERROR_BODY_BYTES_MAX])
+        answer: Any = msgspec.json.decode(body[:ERROR_BODY_BYTES_MAX].removeprefix(BOM))
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return "", None  # HTML of a proxy in between helps nobody
+    if isinstance(answer, list) and answer:  # as Google's common dialect says it
+        answer = answer[0]
     if not isinstance(answer, dict):
         return "", None
     error = answer.get("error", answer)

@@ -16,15 +16,15 @@ from regulars.model.money import ReportedCost
 from regulars.model.tokens import Usage
 from regulars.providers.openai.charged import read_cost, read_service_tier, read_usage_tier
 from regulars.providers.openai.choices import finish_reason, has_content, polish
+from regulars.providers.openai.chunk import chunk_of_whole, read_chunk
 from regulars.providers.openai.failure import read_stream_failure
+from regulars.providers.openai.kept import kept_id, kept_name
 from regulars.providers.openai.mould import Mould
 from regulars.providers.openai.usage import read_usage
 from regulars.wire.answers import Label, json_text
 from regulars.wire.large import LARGE_BYTES, long_string
 from regulars.wire.sse import CR, EventCutter, EventTooLargeError
 
-_FIELDS: Final = msgspec.json.Decoder(dict[str, Raw])
-_CHOICES: Final = msgspec.json.Decoder(list[dict[str, Any]])
 _NULL: Final = Raw(b"null")
 _CHUNK: Final = Raw(b'"chat.completion.chunk"')
 _NEVER: Final = b"\0"
@@ -168,7 +168,12 @@ class StreamReader:
 
     def end(self) -> bytes:
         """Say that the upstream's body has ended; return what was still held."""
-        frames = self._frames(self._cutter.end())
+        rest = self._cutter.rest
+        events = self._cutter.end()
+        if rest and not events and not self.chunks:
+            whole = chunk_of_whole(rest)
+            events = [] if whole is None else [whole]
+        frames = self._frames(events)
         if self._held:
             frames = b"".join(self._held) + frames
             self._held.clear()
@@ -271,26 +276,23 @@ class StreamReader:
     def _read(self, data: bytes) -> bytes:
         """Parse a chunk, take what the ledger needs, write it in OpenRouter's shape."""
         self._mould = None  # until this chunk has shown that it fits
-        if data.strip() == b"[DONE]":
+        text = data.strip()
+        if text == b"[DONE]":
             self.done = self.halted = True
+        if not text or self.halted:  # an event without data is none
             return b""
-        try:
-            fields = _FIELDS.decode(data)
-            error = msgspec.json.decode(fields.get("error", _NULL))
-            choices = _CHOICES.decode(fields["choices"]) if "choices" in fields else []
-            upstream_id = msgspec.json.decode(fields.get("id", _NULL))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        chunk = read_chunk(data)
+        if chunk is None:
             self._fail(
                 UpstreamProtocolError(
                     f"{self._label.provider} sent an event that is no chat completion chunk"
                 )
             )
             return b""
+        fields, choices, upstream_id = chunk.fields, chunk.choices, chunk.upstream_id
         if "service_tier" in fields:  # the last one counts: the first may say `auto`
             self.service_tier = read_service_tier(fields["service_tier"]) or self.service_tier
-        reported = fields.pop("usage", _NULL)
-        if reported == _NULL and data.find(b'"usage"') >= 0:
-            reported = _usage_elsewhere(fields, choices)
+        reported = chunk.usage
         usage = read_usage(reported)
         if usage is not None:
             before, self.usage = self.usage, usage
@@ -299,18 +301,18 @@ class StreamReader:
             if cost is not None or before is None or before.total_tokens != usage.total_tokens:
                 self.cost = cost
             self._counted = self.chunks - self._silent
-            if self.upstream_id is None and isinstance(upstream_id, str):
-                self.upstream_id = upstream_id or None
+            if self.upstream_id is None:
+                self.upstream_id = kept_id(upstream_id)
             self.service_tier = self.service_tier or read_usage_tier(reported)
-        if error is not None:
-            self._fail(read_stream_failure(self._label.provider, error))
+        if chunk.error:
+            self._fail(read_stream_failure(self._label.provider, chunk.error))
             return b""
         if usage is not None and not choices:
             return b""
         self._note(choices, upstream_id, len(data) + FRAMING_BYTES)
         if usage is not None:
             self._counted = self.chunks - self._silent
-        self._learn(data, fields, _only_text(choices))
+        self._learn(chunk.data, fields, _only_text(choices))
         return self._render(fields, choices)
 
     def _fail(self, error: UpstreamError) -> None:
@@ -320,12 +322,12 @@ class StreamReader:
     def _note(self, choices: list[dict[str, Any]], upstream_id: object, size: int) -> None:
         self.chunks += 1
         speaks = False
-        if self.upstream_id is None and isinstance(upstream_id, str) and upstream_id:
-            self.upstream_id = upstream_id
+        if self.upstream_id is None:
+            self.upstream_id = kept_id(upstream_id)
         for choice in choices:
             native = polish(choice, body="delta")
             if native is not None:
-                self.native_finish_reason = native
+                self.native_finish_reason = kept_name(native)
                 self.finish_reason = finish_reason(native)
             delta = choice["delta"]
             speaks = speaks or has_content(delta)
@@ -387,21 +389,6 @@ class StreamReader:
         if fields.get("system_fingerprint") == _NULL:
             del fields["system_fingerprint"]
         return b"data: " + msgspec.json.encode(fields) + b"\n\n"
-
-
-def _usage_elsewhere(fields: dict[str, Raw], choices: list[dict[str, Any]]) -> Raw:
-    """Take `usage` from where Moonshot (inside a choice) and Groq (`x_groq`) say it."""
-    for choice in choices:
-        usage = choice.pop("usage", None)
-        if usage is not None:
-            return Raw(msgspec.json.encode(usage))
-    try:
-        groq = _FIELDS.decode(fields.get("x_groq", _NULL))
-    except msgspec.DecodeError:
-        return _NULL
-    usage = groq.pop("usage", _NULL)
-    fields["x_groq"] = Raw(msgspec.json.encode(groq))
-    return usage
 
 
 def _only_text(choices: list[dict[str, Any]]) -> str | None:

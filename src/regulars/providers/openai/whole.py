@@ -10,10 +10,12 @@ from regulars.model.money import ReportedCost
 from regulars.model.tokens import Usage
 from regulars.providers.openai.charged import read_cost, read_service_tier, read_usage_tier
 from regulars.providers.openai.choices import FINISH_REASONS, finish_reason, polish
-from regulars.providers.openai.failure import read_stream_failure
+from regulars.providers.openai.failure import read_stream_failure, said_error
+from regulars.providers.openai.kept import kept_id, kept_name
 from regulars.providers.openai.usage import read_usage
 from regulars.wire.answers import Label, json_text
-from regulars.wire.large import LARGE_BYTES, holds
+from regulars.wire.large import LARGE_BYTES, check_utf8, holds
+from regulars.wire.mend import mended
 
 _FIELDS: Final = msgspec.json.Decoder(dict[str, Raw])
 _CHOICES: Final = msgspec.json.Decoder(list[dict[str, Raw]])
@@ -21,6 +23,7 @@ _CHOICE: Final = msgspec.json.Decoder(dict[str, Any])
 _ANY: Final = msgspec.json.Decoder(Any)
 _OBJECT: Final = Raw(b'"chat.completion"')
 _NULL: Final = Raw(b"null")
+_UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _REASONING: Final = b'"reasoning_content"'
 _PLAIN_ENDS: Final = {f'"{reason}"'.encode(): reason for reason in FINISH_REASONS}
 """Ends that need no translation, as they stand in the JSON."""
@@ -64,29 +67,15 @@ def read_whole(provider: str, body: bytes) -> WholeAnswer:
         UpstreamStatusError: an error object under status 200.
     """
     try:
-        fields = _FIELDS.decode(body)
-        error = fields.get("error")
-        if error is not None and error != _NULL:
-            raise read_stream_failure(provider, msgspec.json.decode(error))
-        choices = _CHOICES.decode(fields.get("choices", _NULL))
-        natives = _polish(choices)
-        upstream_id = _ANY.decode(fields.get("id", _NULL))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
-        raise UpstreamProtocolError(f"{provider} answered 200 with no chat completion") from exc
-    fields["choices"] = Raw(msgspec.json.encode(choices))
-    native = natives[0] if natives else None
-    usage = fields.get("usage")
-    return WholeAnswer(
-        fields=fields,
-        upstream_id=upstream_id if isinstance(upstream_id, str) else None,
-        usage=None if usage is None else read_usage(usage),
-        finish_reason=None if native is None else finish_reason(native),
-        native_finish_reason=native,
-        content_bytes=len(memoryview(fields["choices"])),
-        cost=None if usage is None else read_cost(usage),
-        service_tier=read_service_tier(fields.get("service_tier"))
-        or (None if usage is None else read_usage_tier(usage)),
-    )
+        return _read(provider, body)
+    except _UNREADABLE as exc:
+        better, cause = mended(body), exc
+    try:
+        if better is not None:
+            return _read(provider, better)
+    except _UNREADABLE as exc:
+        cause = exc
+    raise UpstreamProtocolError(f"{provider} answered 200 with no chat completion") from cause
 
 
 def read_failed(body: bytes) -> WholeAnswer:
@@ -94,18 +83,45 @@ def read_failed(body: bytes) -> WholeAnswer:
     try:
         fields = _FIELDS.decode(body)
         upstream_id = _ANY.decode(fields.get("id", _NULL))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except _UNREADABLE:
         return _SILENT
     usage = fields.get("usage", _NULL)
     return WholeAnswer(
         fields={},
-        upstream_id=upstream_id if isinstance(upstream_id, str) else None,
+        upstream_id=kept_id(upstream_id),
         usage=read_usage(usage),
         finish_reason=None,
         native_finish_reason=None,
         content_bytes=0,
         cost=read_cost(usage),
         service_tier=read_service_tier(fields.get("service_tier")) or read_usage_tier(usage),
+    )
+
+
+def _read(provider: str, body: bytes) -> WholeAnswer:
+    if not body.isascii():
+        # Most of it is passed on as it came.
+        body.decode() if len(body) <= LARGE_BYTES else check_utf8(body)
+    fields = _FIELDS.decode(body)
+    error = said_error(fields)
+    if error:
+        raise read_stream_failure(provider, error)
+    choices = _CHOICES.decode(fields.get("choices", _NULL))
+    natives = _polish(choices)
+    upstream_id = _ANY.decode(fields.get("id", _NULL))
+    fields["choices"] = Raw(msgspec.json.encode(choices))
+    native = natives[0] if natives else None
+    usage = fields.get("usage")
+    return WholeAnswer(
+        fields=fields,
+        upstream_id=kept_id(upstream_id),
+        usage=None if usage is None else read_usage(usage),
+        finish_reason=None if native is None else finish_reason(native),
+        native_finish_reason=kept_name(native),
+        content_bytes=len(memoryview(fields["choices"])),
+        cost=None if usage is None else read_cost(usage),
+        service_tier=read_service_tier(fields.get("service_tier"))
+        or (None if usage is None else read_usage_tier(usage)),
     )
 
 
