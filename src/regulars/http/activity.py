@@ -28,6 +28,7 @@ _GROUPED: Final = ("model", "provider", "endpoint")
 GROUPS: Final = (*(name for name in DIMENSIONS if name not in _GROUPED), _WORKSPACE)
 _FIELDS: Final = {
     "usage": "cost",
+    "byok_usage_inference": "byok_cost",
     "requests": "requests",
     "prompt_tokens": "prompt_tokens",
     "completion_tokens": "completion_tokens",
@@ -125,7 +126,6 @@ def _item(row: dict[str, Any], groups: tuple[str, ...]) -> dict[str, Any]:
         "model_permaslug": row["model"],
         "endpoint_id": row["endpoint"] or "",
         "provider_name": row["provider"] or "",
-        "byok_usage_inference": 0,
         **figures,
     }
     for name in groups:
