@@ -9,6 +9,8 @@ from pathlib import Path
 from time import time
 from typing import Any
 
+from msgspec.structs import replace
+
 from fakes.provider import ScriptedProvider
 from fakes.running_gateway import RunningGateway, running_gateway
 from fakes.sample_ledger import sample_keys, sample_rows
@@ -16,11 +18,25 @@ from regulars.model.generation import Generation
 from regulars.stores.sqlite import open_store
 
 NOW_S = time()
-SAMPLE = sample_rows(NOW_S, days=40, count=600)
+BYOK_EVERY = 7
+"""Of so many rows of the sample one has a half billed to a key of our own."""
+
+
+def _some_billed_elsewhere(rows: list[Generation]) -> list[Generation]:
+    return [
+        replace(row, cost=replace(row.cost, byok=row.cost.total // 2))
+        if row.cost is not None and number % BYOK_EVERY == 0
+        else row
+        for number, row in enumerate(rows)
+    ]
+
+
+SAMPLE = _some_billed_elsewhere(sample_rows(NOW_S, days=40, count=600))
 ALWAYS = "from=1970-01-01&to=9998-12-31"
 
 SUMMED = {
     "usage": "total_cost",
+    "byok_usage_inference": "upstream_inference_cost",
     "prompt_tokens": "native_tokens_prompt",
     "completion_tokens": "native_tokens_completion",
     "reasoning_tokens": "native_tokens_reasoning",

@@ -1,8 +1,10 @@
 """Sums over the JSON API: exact to the last digit, in OpenRouter's fields and ours."""
 
+import json
 from collections.abc import Generator
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -112,3 +114,46 @@ def test_a_parameter_that_is_said_twice_is_refused(site: RunningGateway, path: s
 
     assert got.status == 400
     assert "is there 2 times; send one" in got.json["error"]["message"]
+
+
+KATHMANDU = ZoneInfo("Asia/Kathmandu")
+
+
+def test_a_date_is_a_day_of_the_zone(site: RunningGateway) -> None:
+    day = (datetime.fromtimestamp(NOW_S, KATHMANDU) - timedelta(days=5)).date()
+
+    items = exact(site, f"/activity?date={day}&time_zone=Asia/Kathmandu")
+
+    begin = datetime(day.year, day.month, day.day, tzinfo=KATHMANDU)
+    end = begin + timedelta(days=1)
+    true = walk(site, urlencode({"from": begin.isoformat(), "to": end.isoformat()}))
+    assert true
+    assert {item["date"] for item in items} == {day.isoformat()}
+    assert sum(item["requests"] for item in items) == len(true)
+    assert sum(item["usage"] for item in items) == sum(each["total_cost"] or 0 for each in true)
+
+
+def test_thirty_completed_days_are_those_of_the_zone(site: RunningGateway) -> None:
+    today_there = datetime.now(KATHMANDU).date()
+
+    items = exact(site, "/activity?time_zone=Asia/Kathmandu")
+
+    days = [today_there - timedelta(days=back) for back in range(1, 31)]
+    begin = datetime.combine(days[-1], datetime.min.time(), KATHMANDU)
+    end = datetime.combine(today_there, datetime.min.time(), KATHMANDU)
+    true = walk(site, urlencode({"from": begin.isoformat(), "to": end.isoformat()}))
+    assert {item["date"] for item in items} <= {day.isoformat() for day in days}
+    assert sum(item["requests"] for item in items) == len(true)
+
+
+def test_an_unknown_zone_is_refused_in_the_words_of_analytics(site: RunningGateway) -> None:
+    body = {"metrics": ["requests"], "granularity": "day", "time_zone": "Mars/Olympus"}
+    asked = site.request(
+        "POST", "/api/v1/analytics/query", json.dumps(body).encode(), key=site.management_key
+    )
+
+    got = site.get("/api/v1/activity?time_zone=Mars/Olympus")
+
+    assert got.status == asked.status == 400
+    assert got.json["error"]["message"] == asked.json["error"]["message"]
+    assert "Mars/Olympus" in got.json["error"]["message"]

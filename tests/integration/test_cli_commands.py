@@ -111,7 +111,7 @@ def test_check_names_what_scheduled_reports_ask_for_that_nobody_knows(tmp_path: 
 
     done = regulars(tmp_path, "check")
 
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "[[reports]] 'one': dimensions: 'member' is not known; known: user" in done.stderr
     assert "[[reports]] 'two': metrics: 'price' is not known; known: requests" in done.stderr
     assert "three" not in done.stderr

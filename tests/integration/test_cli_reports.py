@@ -269,6 +269,10 @@ def test_scheduled_reports_are_listed_run_and_recorded(
     delivered = run("reports", "run", "weekly", "--config", str(config))
     recorded = run("reports", "deliveries", "--json", "--config", str(config))
 
+    code, output = run("reports", "run", "daily", "--config", str(config))
+
+    assert code == 2
+    assert "report 'daily' is not configured; known: weekly" in output
     assert json.loads(listed[1])["data"][0]["name"] == "weekly"
     assert delivered[0] == 0
     assert len(list((tmp_path / "out").iterdir())) == 1

@@ -250,8 +250,11 @@ def test_quotes_and_line_breaks_survive(tmp_path: Path) -> None:
         ("bare=maybe", "bare: 'maybe' is neither true nor false"),
         ("named=maybe&group_by=user", "named: 'maybe' is neither true nor false"),
         ("user=ann&user=bob", "query: 'user' is there 2 times; send one"),
-        ("format=pdf&group_by=session", "group_by: a PDF has tables of its own"),
-        ("format=pdf&group_by=user&metrics=ttft_p90", "metrics: a PDF has tables of its own"),
+        (
+            "format=pdf&metrics=requests,cost,users,sessions,cost_prompt,last_seen,ttft_p90",
+            "metrics: a PDF has room for 6; 7 were asked for",
+        ),
+        ("format=pdf&group_by=user&order_by=cost", "order_by: a PDF has tables of its own"),
         ("format=pdf&granularity=day&from=2026-01-01", "granularity: a PDF has tables"),
     ],
 )

@@ -31,7 +31,14 @@ CHANGES = {
     "Africa/Cairo": "2025-04-24T22:00+00:00",
     "Asia/Kathmandu": "2025-01-01T00:00+00:00",
 }
-METRICS = ("requests", "cost", "cost_prompt", "cached_tokens")
+METRICS = ("requests", "cost", "cost_prompt", "byok_cost", "cached_tokens")
+ACTIVITY = {
+    "requests": "requests",
+    "cost": "usage",
+    "byok_cost": "byok_usage_inference",
+    "cached_tokens": "cached_tokens",
+}
+"""Which of these an item of /activity has, and what they are called there."""
 Figures = dict[tuple[str, str], tuple[Decimal, ...]]
 
 
@@ -57,10 +64,19 @@ def test_every_way_to_ask_gives_the_figures_of_the_rows(
             on_store = shown(*span, *days, "--config", str(folder / "regulars.toml"))
             by_url = shown(*span, *days, "--url", gateway.url, env=key)
             file = exported(gateway, first, last, zone)
+            activity = added_up(gateway, first, last, zone)
+            analytics = queried(gateway, first, last, zone)
             page = gateway.get(f"/activity?from={first.date()}&to={last.date()}").body.decode()
 
     assert on_store == truth
     assert by_url == truth
+    assert activity == {
+        group: tuple(
+            value for name, value in zip(METRICS, figures, strict=True) if name in ACTIVITY
+        )
+        for group, figures in truth.items()
+    }
+    assert analytics == truth
     assert file == {(day, harmless(user)): figures for (day, user), figures in truth.items()}
     cost = sum((figures[1] for figures in truth.values()), Decimal(0))
     assert f'title="${cost.normalize():f}"' in page or not cost
@@ -80,11 +96,9 @@ def by_day_and_user(rows: list[Generation], zone: str, window: Window) -> Figure
         account="default", metrics=METRICS, dimensions=("user",), window=window, step="day", zone=zone
     )  # fmt: skip
     return {
-        (str(day), str(user or "")): (
-            Decimal(str(found[0])),
-            Decimal(str(found[1])) / 10**9,
-            Decimal(str(found[2])) / 10**9,
-            Decimal(str(found[3])),
+        (str(day), str(user or "")): tuple(
+            Decimal(str(value)) / (10**9 if "cost" in name else 1)
+            for name, value in zip(METRICS, found, strict=True)
         )
         for (day, user), found in answer(rows, query).items()
     }
@@ -103,6 +117,46 @@ def exported(gateway: RunningGateway, first: datetime, last: datetime, zone: str
     )
     assert got.status == 200, got.body
     return as_figures(list(csv.DictReader(io.StringIO(got.body.decode(), newline=""))))
+
+
+def added_up(gateway: RunningGateway, first: datetime, last: datetime, zone: str) -> Figures:
+    """The items of /activity, which are by model and endpoint too."""
+    got = gateway.get(
+        f"/api/v1/activity?from={first:%Y-%m-%dT%H:%MZ}&to={last:%Y-%m-%dT%H:%MZ}"
+        f"&group_by=user&time_zone={zone}"
+    )
+    assert got.status == 200, got.body
+    found: Figures = {}
+    for item in json.loads(got.body, parse_float=Decimal)["data"]:
+        key = (item["date"], item["user"] or "")
+        figures = [Decimal(item[field]) for field in ACTIVITY.values()]
+        so_far = found.get(key, (Decimal(0),) * len(ACTIVITY))
+        found[key] = tuple(a + b for a, b in zip(so_far, figures, strict=True))
+    return found
+
+
+def queried(gateway: RunningGateway, first: datetime, last: datetime, zone: str) -> Figures:
+    body = {
+        "metrics": METRICS,
+        "dimensions": ["external_user"],
+        "granularity": "day",
+        "time_range": {"start": first.isoformat(), "end": last.isoformat()},
+        "time_zone": zone,
+        "limit": 1000,
+    }
+    got = gateway.request(
+        "POST",
+        "/api/v1/analytics/query",
+        json.dumps(body).encode(),
+        key=gateway.management_key,
+    )
+    assert got.status == 200, got.body
+    return {
+        (row["date__day"], row["external_user"] or ""): tuple(
+            Decimal(row[name]) for name in METRICS
+        )
+        for row in json.loads(got.body, parse_float=Decimal)["data"]["data"]
+    }
 
 
 def as_figures(rows: list[dict[str, Any]]) -> Figures:

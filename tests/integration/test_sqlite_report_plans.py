@@ -33,6 +33,8 @@ HOURLY = "SEARCH hourly USING PRIMARY KEY (account_id=? AND hour>? AND hour<?)"
 QUARTERS = "SEARCH quarters USING PRIMARY KEY (account_id=? AND quarter>? AND quarter<?)"
 ROWS = "SEARCH generation USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"
 ROWS_OF_ONE = "SEARCH by_user USING PRIMARY KEY (user_id=? AND row>? AND row<?)"
+BILLED = "SEARCH billed USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"
+BILLED_OF_ONE = "SEARCH billed USING INDEX billed_by_user (end_user_id=? AND rowid>? AND rowid<?)"
 TAIL = "SEARCH tail USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"
 
 
@@ -56,6 +58,7 @@ def searched(steps: list[str]) -> set[str]:
         "generation ",
         "by_user ",
         "tail ",
+        "billed ",
     )
     return {
         step for step in steps if step.split(" ", 1)[1].startswith(own) and "(rowid=?)" not in step
@@ -76,6 +79,13 @@ def searched(steps: list[str]) -> set[str]:
             {BLOCKS, PAIRS, DAYS, TAIL},
         ),
         (replace(PLAIN, metrics=("cost_prompt",)), ALL, None, {HOURLY}),
+        (replace(PLAIN, metrics=("byok_cost",)), ALL, None, {HOURLY, BILLED}),
+        (
+            replace(PLAIN, dimensions=("model",), metrics=("byok_cost",), where=ANN),
+            ONE,
+            "day",
+            {DAILY_OF_ONE, TAIL, BILLED_OF_ONE},
+        ),
         (replace(PLAIN, zone="Asia/Kathmandu"), ALL, "day", {HOURLY, QUARTERS, TAIL}),
         (replace(PLAIN, dimensions=("user", "model")), ALL, None, {DAILY, TAIL}),
         (replace(PLAIN, dimensions=("model",), where=ANN), ONE, "day", {DAILY_OF_ONE, TAIL}),
@@ -90,6 +100,8 @@ def searched(steps: list[str]) -> set[str]:
         "users",
         "odd-users",
         "cost-part",
+        "billed",
+        "billed-of-one",
         "kathmandu",
         "user-model",
         "one",

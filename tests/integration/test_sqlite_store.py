@@ -264,7 +264,16 @@ def test_an_older_store_learns_what_was_billed_elsewhere(tmp_path: Path) -> None
     store.append([FULL, generation(1)])
     store.close()
     with closing(sqlite3.connect(tmp_path / "old.db")) as connection:
-        for table in ("byok", "content", "key_change", "erasure", "alias", "external_user", "days"):
+        for table in (
+            "byok",
+            "content",
+            "key_change",
+            "erasure",
+            "alias",
+            "external_user",
+            "days",
+            "billed",
+        ):
             connection.execute(f"DROP TABLE {table}")
         for column in ("terms", "users"):
             connection.execute(f"ALTER TABLE api_key DROP COLUMN {column}")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from regulars.cli.options import ConfigOption, failed, load_or_exit, sources
+from regulars.cli.options import ConfigOption, load_or_exit, mistaken, sources
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,7 +56,7 @@ def _check_reports(reports: "Sequence[ReportSettings]") -> None:
         except ReportError as error:
             problems.append(f"[[reports]] {report.name!r}: {error}")
     if problems:
-        raise failed("\n".join(problems))
+        raise mistaken("\n".join(problems))
 
 
 def _print_served(complete: "Served") -> None:

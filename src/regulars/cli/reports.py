@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from regulars.cli.keys import opened_store
-from regulars.cli.options import ConfigOption, JsonOption, failed, load_local_or_exit
+from regulars.cli.options import ConfigOption, JsonOption, failed, load_local_or_exit, mistaken
 
 if TYPE_CHECKING:
     from regulars.stores.sqlite.deliveries import SqliteDeliveries
@@ -99,10 +99,11 @@ def run(
 
     known = {each.name: each for each in load_local_or_exit(config).reports}
     if name not in known:
-        raise failed(f"report {name[:64]!r} is not configured; known: {', '.join(known) or 'none'}")
+        listed = ", ".join(known) or "none"
+        raise mistaken(f"report {name[:64]!r} is not configured; known: {listed}")
     report = known[name]
     if report.webhook is not None and not report.webhook.secret:
-        raise failed(f"report {name!r}: its secret_env names a variable that is not set")
+        raise mistaken(f"report {name!r}: its secret_env names a variable that is not set")
 
     def pause(seconds: float) -> bool:
         time.sleep(seconds)

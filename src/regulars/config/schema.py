@@ -321,10 +321,12 @@ class ReportTable(Table):
     )
     format: Literal["csv", "jsonl", "parquet", "pdf"] = Field("csv", description="Of the file.")
     group_by: Annotated[list[str], Field(max_length=4)] = Field(
-        default_factory=list[str], description="Dimensions, like `user`; absent: every request."
+        default_factory=list[str],
+        description="Dimensions, like `user`; absent: every request, or a PDF's usual tables.",
     )
     metrics: Annotated[list[str], Field(max_length=40)] = Field(
-        default_factory=list[str], description="Figures of each group; absent: the usual ones."
+        default_factory=list[str],
+        description="Figures of each group, a PDF's up to 6; absent: the usual ones.",
     )
     user: str | None = Field(None, max_length=512, description="Only this end user.")
     model: str | None = Field(None, max_length=512, description="Only this model.")

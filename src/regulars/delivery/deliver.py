@@ -11,8 +11,15 @@ from typing import Final
 from regulars.config.settings import ReportSettings
 from regulars.delivery.schedule import told_period
 from regulars.delivery.webhook import Parcel, send
-from regulars.exports.aggregated import DEFAULT_METRICS, conditions
-from regulars.exports.export import MEDIA_TYPES, ExportQuery, Source, export_pieces
+from regulars.exports.aggregated import conditions
+from regulars.exports.export import (
+    MEDIA_TYPES,
+    ExportQuery,
+    Source,
+    check_pdf,
+    export_pieces,
+    usual_metrics,
+)
 from regulars.reports.definitions import check
 from regulars.reports.schema import LIMIT_MAX, ReportQuery, Window
 from regulars.stores.base import Filter
@@ -60,7 +67,7 @@ def report_query(report: ReportSettings, account: str, due: datetime) -> ExportQ
         now_us=_us(due),
         report=ReportQuery(
             account=account,
-            metrics=report.metrics or DEFAULT_METRICS,
+            metrics=report.metrics or usual_metrics(report.format),
             dimensions=report.group_by,
             where=conditions(where),
             window=Window(where.from_us, where.to_us),
@@ -75,10 +82,15 @@ def report_query(report: ReportSettings, account: str, due: datetime) -> ExportQ
 
 
 def check_report(report: ReportSettings) -> None:
-    """Refuse a report whose dimensions or figures nobody knows. Raises ReportError."""
+    """Refuse a report whose dimensions or figures nobody knows, or its format has no room for.
+
+    Raises ReportError.
+    """
     asked = report_query(report, "", datetime.now(UTC)).report
     if asked is not None:
         check(asked)
+        if report.format == "pdf":
+            check_pdf(asked)
 
 
 def deliver(means: Means, report: ReportSettings, due: datetime) -> Done:

@@ -6,20 +6,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Literal, Protocol, get_args
 
-from regulars.exports.aggregated import report_columns, report_pages
+from regulars.exports.aggregated import DEFAULT_METRICS, report_columns, report_pages
 from regulars.exports.clock import clock
 from regulars.exports.csv_file import csv_pieces
 from regulars.exports.jsonl_file import jsonl_pieces
 from regulars.exports.requests import request_columns, request_pages
+from regulars.exports.summary import USUAL_METRICS
 from regulars.exports.table import About, Column, Page, Table
-from regulars.reports.schema import SOMEBODY, ReportQuery
+from regulars.reports.schema import SOMEBODY, ReportError, ReportQuery
 from regulars.stores.base import Filter, Keys, Reports
 from regulars.stores.scans import Scans
 
 Format = Literal["csv", "jsonl", "parquet", "pdf"]
 FORMATS: Final[tuple[Format, ...]] = get_args(Format)
-PDF_TABLES: Final = frozenset({"user", "model", "provider"})
-"""What a PDF has tables by, whatever is asked."""
+PDF_METRICS_MAX: Final = 6
+"""Figures that a page has room for beside a group's name."""
 MEDIA_TYPES: Final[dict[Format, str]] = {
     "csv": "text/csv; charset=utf-8; header=present",
     "jsonl": "application/jsonl",
@@ -70,11 +71,26 @@ def export_pieces(source: Source, query: ExportQuery) -> Generator[bytes]:
     if query.format == "pdf":
         from regulars.exports.pdf_file import pdf_file  # noqa: PLC0415 - pulls in an optional package
 
-        yield pdf_file(source, query.where, query.about())
+        yield pdf_file(source, query)
         return
     remarks: list[str] = []
     with closing(_pages(source, query, remarks)) as pages:
         yield from _writer(query)(Table(_columns(query), pages, remarks), query.about())
+
+
+def usual_metrics(format_: Format) -> tuple[str, ...]:
+    """Return what a report in this format shows where no figures are asked for."""
+    return USUAL_METRICS if format_ == "pdf" else DEFAULT_METRICS
+
+
+def check_pdf(report: ReportQuery) -> None:
+    """Refuse a report that a PDF has no room for. Raises ReportError."""
+    count = len(report.metrics)
+    if count > PDF_METRICS_MAX:
+        raise ReportError(
+            f"metrics: a PDF has room for {PDF_METRICS_MAX}; {count} were asked for: "
+            "leave some out, or ask for csv, jsonl or parquet"
+        )
 
 
 def _columns(query: ExportQuery) -> tuple[Column, ...]:

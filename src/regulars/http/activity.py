@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import msgspec
 from starlette.requests import Request
@@ -10,7 +11,7 @@ from starlette.responses import Response
 from regulars.http import query
 from regulars.http.api import Api, Handler, json_array, json_response
 from regulars.http.auth import require_management
-from regulars.http.report_json import FILTERS, cell, conditions
+from regulars.http.report_json import FILTERS, cell, conditions, zone
 from regulars.model.caller import ApiKey
 from regulars.model.errors import CallerError
 from regulars.reports.definitions import DIMENSIONS
@@ -22,12 +23,13 @@ ROWS_MAX: Final = 100_000
 ALWAYS_US: Final = 253_370_764_800_000_000
 """The year 9999: reports reach no further."""
 
-PARAMS: Final = FILTERS | {"date", "user_id", "group_by", "workspace_id"}
+PARAMS: Final = FILTERS | {"date", "user_id", "group_by", "time_zone", "workspace_id"}
 _WORKSPACE: Final = "workspace"
 _GROUPED: Final = ("model", "provider", "endpoint")
 GROUPS: Final = (*(name for name in DIMENSIONS if name not in _GROUPED), _WORKSPACE)
 _FIELDS: Final = {
     "usage": "cost",
+    "byok_usage_inference": "byok_cost",
     "requests": "requests",
     "prompt_tokens": "prompt_tokens",
     "completion_tokens": "completion_tokens",
@@ -39,15 +41,14 @@ _FIELDS: Final = {
     "cache_saving": "cache_saving",
 }
 """An item's figures, OpenRouter's names first, and the metrics they are."""
-_UTC: Final = zone_named("UTC")
 
 
 def get_activity(api: Api) -> Handler:
     """`GET /activity` (management key).
 
-    The last 30 completed UTC days, as OpenRouter answers; `date`, `from`, `to`, `user` or
+    The last 30 completed days, as OpenRouter answers; `date`, `from`, `to`, `user` or
     `group_by` (`user`, `session`, `key`, …) ask for more than OpenRouter has, and include
-    today. All is one workspace here, so `workspace_id` and `group_by=workspace` change nothing.
+    today. Days are those of UTC, or of `time_zone`. All is one workspace here, so `workspace_id` and `group_by=workspace` change nothing.
     """
 
     async def handle(request: Request, key: ApiKey) -> Response:
@@ -55,14 +56,16 @@ def get_activity(api: Api) -> Handler:
         query.only(request.query_params, PARAMS)
         params = _with_user(request.query_params)
         groups = _groups(query.text(params, "group_by"))
+        place = zone(params)
         dimensions = (*_GROUPED, *(name for name in groups if name != _WORKSPACE))
         asked = ReportQuery(
             account=key.account,
             metrics=tuple(_FIELDS.values()),
             dimensions=dimensions,
             where=conditions(params, api.catalog),
-            window=_window(api, params, groups),
+            window=_window(api, params, groups, zone_named(place)),
             step="day",
+            zone=place,
             order=(Order(TIME), Order("cost"), Order("requests")),
             limit=ROWS_MAX,
         )
@@ -78,7 +81,8 @@ def _items(api: Api, asked: ReportQuery, groups: tuple[str, ...]) -> msgspec.Raw
             f"this answer has over {ROWS_MAX} rows; narrow it by date, from, to, user or model"
         )
     rows = (dict(zip(result.columns, row, strict=True)) for row in result.rows)
-    return json_array([_item(row, groups) for row in rows])
+    place = zone_named(asked.zone)
+    return json_array([_item(row, groups, place) for row in rows])
 
 
 def _with_user(params: Mapping[str, str]) -> dict[str, str]:
@@ -105,10 +109,12 @@ def _groups(group_by: str | None) -> tuple[str, ...]:
     return names
 
 
-def _window(api: Api, params: Mapping[str, str], groups: tuple[str, ...]) -> Window:
-    span = query.day(params, "date") or query.span(params)
+def _window(
+    api: Api, params: Mapping[str, str], groups: tuple[str, ...], place: ZoneInfo
+) -> Window:
+    span = query.day(params, "date", place) or query.span(params, zone=place)
     if span.from_us is None and span.to_us is None:
-        span = query.completed_days(api.now(), count=COMPLETED_DAYS)
+        span = query.completed_days(api.now(), count=COMPLETED_DAYS, zone=place)
         if "user" in params or set(groups) - {_WORKSPACE}:
             span = query.Span(span.from_us, None)
     return Window(
@@ -117,15 +123,14 @@ def _window(api: Api, params: Mapping[str, str], groups: tuple[str, ...]) -> Win
     )
 
 
-def _item(row: dict[str, Any], groups: tuple[str, ...]) -> dict[str, Any]:
+def _item(row: dict[str, Any], groups: tuple[str, ...], place: ZoneInfo) -> dict[str, Any]:
     figures = {field: cell(metric, row[metric]) for field, metric in _FIELDS.items()}
     item = {
-        "date": label(row[TIME], "day", _UTC),
+        "date": label(row[TIME], "day", place),
         "model": row["model"],
         "model_permaslug": row["model"],
         "endpoint_id": row["endpoint"] or "",
         "provider_name": row["provider"] or "",
-        "byok_usage_inference": 0,
         **figures,
     }
     for name in groups:

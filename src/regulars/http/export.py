@@ -7,8 +7,8 @@ from typing import Final, cast
 from starlette.requests import Request
 from starlette.responses import Response
 
-from regulars.exports.aggregated import DEFAULT_METRICS, conditions
-from regulars.exports.export import FORMATS, PDF_TABLES, ExportQuery
+from regulars.exports.aggregated import conditions
+from regulars.exports.export import FORMATS, ExportQuery, check_pdf, usual_metrics
 from regulars.http import query
 from regulars.http.api import Api, Handler
 from regulars.http.auth import require_management
@@ -31,6 +31,7 @@ from regulars.stores.base import Filter
 _FILTERS: Final = frozenset({"from", "to", "user", "model", "provider", "api_key_hash"})
 _GROUPS: Final = frozenset({"group_by", "metrics", "granularity"})
 _REPORT: Final = _GROUPS | {"order_by", "limit", "named"}
+_OF_A_PDF: Final = frozenset({"group_by", "metrics"})
 PARAMS: Final = _FILTERS | _REPORT | {"format", "time_zone", "bare"}
 
 
@@ -93,7 +94,8 @@ def _report(params: Mapping[str, str], where: Filter, zone: str) -> ReportQuery 
             f"{asked[0]}: is of reports; send group_by, metrics or granularity with it, "
             "or leave it out for every request"
         )
-    metrics = _names(params, "metrics") or DEFAULT_METRICS
+    is_pdf = query.text(params, "format") == "pdf"
+    metrics = _names(params, "metrics") or usual_metrics("pdf" if is_pdf else "csv")
     order = query.text(params, "order_by")
     wanted = ReportQuery(
         account=where.account,
@@ -108,19 +110,19 @@ def _report(params: Mapping[str, str], where: Filter, zone: str) -> ReportQuery 
     )
     try:
         check(wanted)
+        if is_pdf:
+            _check_pdf(asked)
+            check_pdf(wanted)
     except ReportError as exc:
         raise CallerError(str(exc)) from exc
-    if query.text(params, "format") == "pdf":
-        _check_pdf(wanted, asked)
     return wanted
 
 
-def _check_pdf(wanted: ReportQuery, asked: Sequence[str]) -> None:
-    others = [name for name in asked if name != "group_by"]
-    if others or not PDF_TABLES.issuperset(wanted.dimensions):
-        name = others[0] if others else "group_by"
+def _check_pdf(asked: Sequence[str]) -> None:
+    others = [name for name in asked if name not in _OF_A_PDF]
+    if others:
         raise CallerError(
-            f"{name}: a PDF has tables of its own, by {', '.join(sorted(PDF_TABLES))}; "
+            f"{others[0]}: a PDF has tables of its own; "
             "leave it out, or ask for csv, jsonl or parquet"
         )
 

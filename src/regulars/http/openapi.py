@@ -44,7 +44,7 @@ _PARAMETERS: Final[Mapping[str, tuple[Json, str]]] = {
     "provider": ({"type": "string"}, "Only of this provider, by its name or slug."),
     "api_key_hash": ({"type": "string"}, "Only of the key with this public hash."),
     "workspace_id": ({"type": "string"}, "Changes nothing: all is one workspace."),
-    "date": ({"type": "string", "format": "date"}, "Only of this UTC day."),
+    "date": ({"type": "string", "format": "date"}, "Only of this day of the time zone."),
     "from": ({"type": "string"}, "From this date or ISO time on."),
     "to": ({"type": "string"}, "To the end of this date, or up to this ISO time."),
     "group_by": (
@@ -135,7 +135,7 @@ def _paths() -> Json:
         },
         "/activity": {
             "get": _get(
-                "Sums by day, model and endpoint: 30 completed UTC days unless asked otherwise",
+                "Sums by day, model and endpoint: 30 completed days unless asked otherwise",
                 _list("ActivityItem"),
                 activity.PARAMS,
             )

@@ -165,7 +165,7 @@ _ACTIVITY: Final = fields(
         "endpoint_id": TEXT,
         "provider_name": TEXT,
         "usage": metric_schema("cost"),
-        "byok_usage_inference": NUMBER,
+        "byok_usage_inference": metric_schema("byok_cost"),
         **_metrics(
             (
                 "requests",

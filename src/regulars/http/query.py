@@ -108,18 +108,19 @@ def span(params: Mapping[str, str], *, zone: tzinfo = UTC) -> Span:
     )
 
 
-def day(params: Mapping[str, str], name: str) -> Span | None:
-    """Return the range of one UTC day, None when absent."""
+def day(params: Mapping[str, str], name: str, zone: tzinfo) -> Span | None:
+    """Return the range of one day of a zone, None when absent."""
     value = params.get(name)
     if value is None:
         return None
-    begin = datetime.combine(_date(value, name), datetime.min.time(), UTC)
+    # A day later on the zone's calendar: it may have 23 or 25 hours.
+    begin = datetime.combine(_date(value, name), datetime.min.time(), zone)
     return Span(microseconds(begin), microseconds(begin + _DAY))
 
 
-def completed_days(now: datetime, *, count: int) -> Span:
-    """Return the range of the last `count` whole UTC days before today."""
-    today = datetime.combine(now.astimezone(UTC).date(), datetime.min.time(), UTC)
+def completed_days(now: datetime, *, count: int, zone: tzinfo = UTC) -> Span:
+    """Return the range of the last `count` whole days of a zone before today."""
+    today = datetime.combine(now.astimezone(zone).date(), datetime.min.time(), zone)
     return Span(microseconds(today - count * _DAY), microseconds(today))
 
 

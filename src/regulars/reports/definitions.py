@@ -86,6 +86,10 @@ _METRICS: Final = (
         "The other part of the cost.",
     ),
     Metric(
+        "byok_cost", "Billed by providers", "nanousd", Sum("byok_nanousd"),
+        "The part of the cost that providers bill to keys of our own.", ("byok_usage",),
+    ),
+    Metric(
         "cache_saving", "Saved by caching", "nanousd", Sum("cache_saving_nanousd"),
         "What the same tokens would have cost more without a cache.",
     ),

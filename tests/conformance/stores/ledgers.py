@@ -87,7 +87,9 @@ _usages = st.builds(
 @st.composite
 def _costs(draw: st.DrawFn) -> Cost:
     prompt, completion = draw(_tokens), draw(_tokens)
-    return Cost(prompt + completion, prompt, completion, draw(st.integers(-(10**6), 10**6)))
+    total = prompt + completion
+    byok = draw(st.none() | st.none() | st.integers(0, total))
+    return Cost(total, prompt, completion, draw(st.integers(-(10**6), 10**6)), byok)
 
 
 # Times cluster at the boundaries of hours and days, where mistakes live.

@@ -151,6 +151,7 @@ METRICS: dict[str, Callable[[Sequence[Generation]], Cell]] = {
     "cost_prompt": lambda rows: _money(rows, "prompt"),
     "cost_completion": lambda rows: _money(rows, "completion"),
     "cache_saving": lambda rows: _money(rows, "cache_saving"),
+    "byok_cost": lambda rows: sum((row.cost and row.cost.byok) or 0 for row in rows),
     "cached_share": lambda rows: _share(
         _tokens(rows, "cached_tokens"), _tokens(rows, "prompt_tokens")
     ),

@@ -50,14 +50,19 @@ PLACES: Final[Mapping[str, Place]] = {
     "streamed": _detail("streamed", "flag", "0"),
 }
 
+BYOK: Final = "byok_nanousd"
+"""What providers billed to keys of our own: a figure of rows and of the table `billed`."""
 _TIMED: Final = "completion_tokens > 0 AND duration_ms > 0"
 _ROLLUP_FIGURES: Final = {name: name for name in ROLLED_COLUMNS} | {
     "total_tokens": "prompt_tokens + completion_tokens",
     "cost_completion_nanousd": "cost_nanousd - cost_prompt_nanousd",
+    # Nearly no row has it: the table `billed` is asked beside.
+    BYOK: "0",
 }
 _ROW_FIGURES: Final = dict(zip(ROLLED_COLUMNS, ROW_SUMS, strict=True)) | {
     "total_tokens": "coalesce(prompt_tokens, 0) + coalesce(completion_tokens, 0)",
     "cost_completion_nanousd": "coalesce(cost_nanousd - cost_prompt_nanousd, 0)",
+    BYOK: f"coalesce(json_extract(details, '$.{BYOK}'), 0)",
     "ttft_ms": "ttft_ms",
     "ttft_known": "ttft_ms IS NOT NULL",
     "duration_ms": "duration_ms",

@@ -16,7 +16,15 @@ from typing import Any, Final, assert_never
 from regulars.reports.definitions import METRICS
 from regulars.reports.schema import Distinct, Last, Quantile, Ratio, ReportQuery, Sum
 from regulars.reports.windows import Bucket
-from regulars.stores.sqlite.columns import PLACES, counted, dimensions, figure, figures, needs_rows
+from regulars.stores.sqlite.columns import (
+    BYOK,
+    PLACES,
+    counted,
+    dimensions,
+    figure,
+    figures,
+    needs_rows,
+)
 from regulars.stores.sqlite.names import NOBODY_ID
 from regulars.stores.sqlite.places import PLACE_BITS, bound
 from regulars.stores.sqlite.slices import ROWS, TIME_COLUMN, End, Slice, Table, slices
@@ -147,6 +155,9 @@ def parts_of(query: ReportQuery, wheres: Wheres, buckets: Sequence[Bucket]) -> P
             less=less,
         ):
             found.setdefault(part.table, []).extend(_spans(part, number, wheres))
+        if BYOK in figures(query.metrics) and not needs_rows(query):
+            billed = Slice("billed", bucket.from_us, bucket.to_us)
+            found.setdefault("billed", []).extend(_spans(billed, number, wheres))
     return found or {"generation": []}
 
 
@@ -201,10 +212,18 @@ def part_select(wanted: Wanted, table: Table, names: Sequence[str]) -> str:
         if name not in query.dimensions
     ]
     times = wanted.times(table)
-    columns += [f"{times}({figure(name, of_row=of_row)}) AS f_{name}" for name in names]
+    columns += [f"{times}({_figure(name, table, wanted)}) AS f_{name}" for name in names]
     if any(isinstance(METRICS[name].formula, Last) for name in query.metrics):
         columns.append(f"(row >> {PLACE_BITS}) AS last_us" if of_row else "last_us")
     return f"SELECT {', '.join(columns)} FROM {table}_part CROSS JOIN {_origin(table, wheres)}"
+
+
+def _figure(name: str, table: Table, wanted: Wanted) -> str:
+    if table == "billed":
+        return "nanousd" if name == BYOK else "0"
+    if name == BYOK and "billed" in wanted.parts:
+        return "0"
+    return figure(name, of_row=table in ROWS)
 
 
 def _dimension(name: str, *, of_row: bool) -> str:
@@ -238,6 +257,7 @@ _KEY_TABLE: Final[Mapping[str, str]] = {
     "generation": "generation",
     "by_user": "by_user",
     "tail": "tail",
+    "billed": "billed",
 }
 
 

@@ -280,9 +280,11 @@ class SqliteLedger:
             self._forget()
         fresh = self._names_now.applied(unknown(connection, rows))
         encoded = self._encode(connection, fresh)
-        for row, values in zip(fresh, encoded, strict=True):
+        inserted = [
             insert_anywhere(connection, row, values)
-        add_byok(connection, fresh, encoded)
+            for row, values in zip(fresh, encoded, strict=True)
+        ]
+        add_byok(connection, fresh, inserted)
         connection.execute("COMMIT")
 
     def _encode(

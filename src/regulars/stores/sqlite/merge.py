@@ -17,6 +17,7 @@ _ROWS: Final = (
     "user_id = ?1 UNION ALL SELECT row FROM tail CROSS JOIN generation USING (row) "
     "WHERE end_user_id = ?1)"
 )
+_BILLED: Final = "UPDATE billed SET end_user_id = ?2 WHERE end_user_id = ?1"
 _LISTED: Final = "UPDATE by_user SET user_id = ?2 WHERE user_id = ?1"
 _FORGET: Final = "DELETE FROM end_user WHERE id = ?1"
 _REGISTERED: Final = (
@@ -94,7 +95,7 @@ def alias(connection: sqlite3.Connection, account: str, name: str, person: str) 
 def _merge(connection: sqlite3.Connection, old: int, new: int, account_id: int) -> None:
     assert NOBODY_ID not in (old, new), "nobody has no name"
     # The tail is read by _ROWS before by_user changes; a row is in one of the two.
-    for statement in (_ROWS, _LISTED):
+    for statement in (_ROWS, _LISTED, _BILLED):
         connection.execute(statement, (old, new))
     for statement in _SUMS:
         connection.execute(statement, (old, new, account_id))

@@ -22,8 +22,8 @@ def unknown(connection: sqlite3.Connection, rows: Sequence[Generation]) -> list[
 
 def insert_anywhere(
     connection: sqlite3.Connection, row: Generation, values: tuple[Any, ...]
-) -> None:
-    """Insert a new row at its own place, or at a free one of its microsecond.
+) -> tuple[Any, ...]:
+    """Insert a new row at its own place, or at a free one of its microsecond; return it so.
 
     Raises RowError where the microsecond has no place left.
     """
@@ -32,7 +32,9 @@ def insert_anywhere(
     if odd:
         place = _free_place(connection, row)
         connection.execute("INSERT INTO odd_id (id, row) VALUES (?, ?)", (row.id, place))
-    connection.execute(INSERT_ONE, (place, kept_id, *rest))
+    inserted = (place, kept_id, *rest)
+    connection.execute(INSERT_ONE, inserted)
+    return inserted
 
 
 def _taken(connection: sqlite3.Connection, place: int) -> bool:

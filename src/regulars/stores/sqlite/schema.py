@@ -176,6 +176,27 @@ SELECT key_id, (row >> 11) / 3600000000, account_id, sum(details ->> 'byok_nanou
 FROM generation WHERE details ->> 'byok_nanousd' IS NOT NULL GROUP BY 1, 2, 3
 """
 
+# By row, so that any range of time is one of rows; with what rollups know, since rows may go.
+_BILLED: Final = """
+CREATE TABLE billed (
+    row INTEGER PRIMARY KEY,
+    account_id INTEGER NOT NULL,
+    key_id INTEGER NOT NULL,
+    model_id INTEGER NOT NULL,
+    end_user_id INTEGER,
+    provider_id INTEGER,
+    endpoint_id INTEGER,
+    nanousd INTEGER NOT NULL
+) STRICT
+"""
+_BILLED_BY_USER: Final = "CREATE INDEX billed_by_user ON billed (end_user_id)"
+_BILLED_OF_ROWS: Final = """
+INSERT INTO billed
+SELECT row, account_id, key_id, model_id, end_user_id, provider_id, endpoint_id,
+    details ->> 'byok_nanousd'
+FROM generation WHERE details ->> 'byok_nanousd' IS NOT NULL
+"""
+
 _CONTENT: Final = """
 CREATE TABLE content (
     number INTEGER PRIMARY KEY,
@@ -260,6 +281,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     ("ALTER TABLE external_user ADD COLUMN display_name TEXT",),
     MIGRATION_8,
     MIGRATION_9,
+    (_BILLED, _BILLED_BY_USER, _BILLED_OF_ROWS),
 )
 """Statements of migration 1, 2, …; append only: what has shipped never changes."""
 

@@ -17,7 +17,7 @@ from typing import Final, Literal
 from regulars.stores.sqlite.rollups import BLOCK_DAYS, DAY_US, HOUR_US, PAIR_DAYS, QUARTER_US
 
 Rollup = Literal["hourly", "quarters", "daily", "days", "pairs", "blocks"]
-Table = Literal["generation", "by_user", "tail", Rollup]
+Table = Literal["generation", "by_user", "tail", "billed", Rollup]
 End = Literal["begin", "end"]
 
 UNIT_US: Final[dict[Table, int]] = {
@@ -44,8 +44,10 @@ ROWS: Final[dict[str, str]] = {
     "generation": "generation",
     "by_user": "by_user CROSS JOIN generation USING (row)",
     "tail": "tail CROSS JOIN generation USING (row)",
+    "billed": "billed",
 }
-"""Where single rows are read from: all of them, one user's folded ones, those not folded yet."""
+"""Where single rows are read from: all of them, one user's folded ones, those not folded yet;
+and, with the columns that rollups know, what of them providers billed to keys of our own."""
 
 _LEVELS: Final[dict[Table, tuple[Rollup, ...]]] = {
     "hourly": ("hourly", "quarters"),

@@ -1,4 +1,7 @@
-"""What keys spent: from `hourly`, and from `byok` for what providers bill to keys of our own."""
+"""What keys spent: from `hourly`, and from `byok` for what providers bill to keys of our own.
+
+That is kept row by row too, in `billed`, for reports that ask by whom and for which model.
+"""
 
 # ruff: noqa: S608 - only our own table and column names are written into SQL; values are bound
 
@@ -12,6 +15,7 @@ from regulars.stores.sqlite.places import PLACE_BITS
 from regulars.stores.sqlite.rollups import HOUR_US
 from regulars.stores.sqlite.rows import COLUMNS
 
+_ROW: Final = COLUMNS.index("row")
 _KEY: Final = COLUMNS.index("key_id")
 _ACCOUNT: Final = COLUMNS.index("account_id")
 
@@ -50,6 +54,17 @@ ON CONFLICT DO UPDATE SET nanousd = nanousd + excluded.nanousd
 """
 
 
+_BILLED_COLUMNS: Final = (
+    "row, account_id, key_id, model_id, end_user_id, provider_id, endpoint_id, "
+    "details ->> 'byok_nanousd'"
+)
+BILLED_OF_ROWS: Final = f"""
+SELECT {_BILLED_COLUMNS} FROM generation WHERE details ->> 'byok_nanousd' IS NOT NULL ORDER BY row
+"""
+"""What the table `billed` is to hold, from the rows."""
+_ADD_BILLED: Final = f"INSERT INTO billed SELECT {_BILLED_COLUMNS} FROM generation WHERE row = ?"
+
+
 def has_byok(rows: Sequence[Generation]) -> bool:
     """Say whether any of the rows was billed elsewhere; nearly none is."""
     return any(row.cost is not None and row.cost.byok is not None for row in rows)
@@ -60,14 +75,21 @@ def add_byok(
     rows: Sequence[Generation],
     encoded: Sequence[tuple[Any, ...]],
 ) -> None:
-    """Add what rows were billed elsewhere, in the open transaction; nearly none was."""
+    """Add what rows were billed elsewhere, in the open transaction; nearly none was.
+
+    `encoded` are the rows as they have been inserted, each at its place.
+    """
     billed = [
-        (values[_KEY], row.created_at_us // HOUR_US, values[_ACCOUNT], row.cost.byok)
+        (values, row.created_at_us // HOUR_US, row.cost.byok)
         for row, values in zip(rows, encoded, strict=True)
         if row.cost is not None and row.cost.byok is not None
     ]
     if billed:
-        connection.executemany(_ADD_BYOK, billed)
+        connection.executemany(
+            _ADD_BYOK,
+            [(values[_KEY], hour, values[_ACCOUNT], byok) for values, hour, byok in billed],
+        )
+        connection.executemany(_ADD_BILLED, [(values[_ROW],) for values, _, _ in billed])
 
 
 def spent_since(

@@ -11,12 +11,17 @@ from regulars.stores.base import Difference
 from regulars.stores.sqlite.connect import connect, store_error, store_errors
 from regulars.stores.sqlite.costs import recomputed
 from regulars.stores.sqlite.fold import GROUPED, OWN_FIGURES, rolled_up
+from regulars.stores.sqlite.places import bound
 from regulars.stores.sqlite.retention import kept_from_us
 from regulars.stores.sqlite.rollups import keys_of
 from regulars.stores.sqlite.schema import ROLLED_COLUMNS
 from regulars.stores.sqlite.slices import UNIT_US, Rollup
-from regulars.stores.sqlite.spendings import BYOK_OF_ROWS
+from regulars.stores.sqlite.spendings import BILLED_OF_ROWS, BYOK_OF_ROWS
 
+_BILLED_FIGURES: Final = (
+    "account_id", "key_id", "model_id", "end_user_id", "provider_id", "endpoint_id", "nanousd",
+)  # fmt: skip
+_BILLED_KEPT: Final = f"SELECT row, {', '.join(_BILLED_FIGURES)} FROM billed ORDER BY row"
 _BYOK_KEPT: Final = "SELECT key_id, hour, account_id, nanousd FROM byok ORDER BY 1, 2, 3"
 _FOLDED_ROWS: Final = "generation WHERE row NOT IN (SELECT row FROM tail)"
 
@@ -50,6 +55,7 @@ def _differences(connection: sqlite3.Connection) -> Iterator[Difference]:
     for table in GROUPED:
         yield from _rollup(connection, table)
     yield from _byok(connection)
+    yield from _billed(connection)
     yield from _index(connection)
     yield from recomputed(connection)
 
@@ -93,6 +99,19 @@ def _byok(connection: sqlite3.Connection) -> Iterator[Difference]:
             continue
         (true,), (found,) = from_rows or (None,), kept or (None,)
         yield Difference("byok", _named(connection, keys, key), "nanousd", true, found)
+
+
+def _billed(connection: sqlite3.Connection) -> Iterator[Difference]:
+    pairs = _side_by_side(connection.execute(BILLED_OF_ROWS), connection.execute(_BILLED_KEPT), 1)
+    first = bound(kept_from_us(connection))
+    for (row,), from_row, kept in pairs:
+        if from_row == kept or row < first:
+            continue
+        nothing = (None,) * len(_BILLED_FIGURES)
+        figures = zip(_BILLED_FIGURES, from_row or nothing, kept or nothing, strict=True)
+        for name, true, found in figures:
+            if true != found:
+                yield Difference("billed", f"row={row}", name, true, found)
 
 
 def _side_by_side(
