@@ -25,6 +25,7 @@ from regulars.stores.sqlite.rollups import (
     upsert_head,
     upsert_tail,
 )
+from regulars.stores.sqlite.schema import ROLLED_COLUMNS
 from regulars.stores.sqlite.slices import Rollup
 
 FOLD_ROWS: Final = 4096
@@ -80,8 +81,7 @@ def rolled_up(table: Rollup, rows: str) -> str:
 
 
 FOLDED: Final = ("daily", "days", "pairs", "blocks", "quarters")
-# The inner join is with the tail: another process may have folded a row meanwhile. The step's own
-# order is that of the users, so nothing is sorted or grouped: a group met twice is added to twice.
+# The inner join is with the tail: another process may have folded a row meanwhile.
 _COLUMNS: Final = (
     "row, account_id, key_id, outcome, model_id, end_user_id, provider_id, endpoint_id, "
     "prompt_tokens, completion_tokens, cached_tokens, cache_write_tokens, reasoning_tokens, "
@@ -105,15 +105,47 @@ _FOLD_USERS: Final = (
     f"SELECT end_user_id, row, {', '.join(OWN_FIGURES.values())} FROM temp.step "
     "WHERE end_user_id IS NOT NULL"
 )
+# Users come back within a step, so what their days come to is added up once, for three trees; and a
+# step's rows are nearly all of one quarter.
+_PERSON: Final = (
+    "CREATE TEMP TABLE IF NOT EXISTS person (account_id, day, end_user_id, "
+    f"{', '.join(ROLLED_COLUMNS)}, last_us)"
+)
+_ADD_UP: Final = f"INSERT INTO temp.person {rolled_up('days', 'temp.step')}"
+_BY_PERSON: Final[dict[Rollup, str]] = {
+    "days": "day",
+    "pairs": f"day / {PAIR_DAYS}",
+    "blocks": f"day / {BLOCK_DAYS}",
+}
+
+
+def _from_step(table: Rollup) -> str:
+    values = ", ".join((*GROUPED[table], *ROW_SUMS))
+    return (
+        f"{upsert_head(table)} SELECT {values}, row >> {PLACE_BITS} FROM temp.step WHERE true "
+        f"{upsert_tail(table)}"
+    )
+
+
+def _from_person(table: Rollup, unit: str) -> str:
+    return (
+        f"{upsert_head(table)} SELECT account_id, {unit}, end_user_id, {', '.join(ROLLED_COLUMNS)}, "
+        f"last_us FROM temp.person WHERE true {upsert_tail(table)}"
+    )
+
+
 _STATEMENTS: Final = (
     _FOLD_USERS,
-    *(
-        f"{upsert_head(table)} SELECT {', '.join((*GROUPED[table], *ROW_SUMS))}, "
-        f"row >> {PLACE_BITS} FROM temp.step WHERE true {upsert_tail(table)}"
-        for table in FOLDED
+    _from_step("daily"),
+    _ADD_UP,
+    *(_from_person(table, unit) for table, unit in _BY_PERSON.items()),
+    (
+        f"{upsert_head('quarters')} {rolled_up('quarters', 'temp.step WHERE true')} "
+        f"{upsert_tail('quarters')}"
     ),
     "DELETE FROM tail WHERE row IN (SELECT row FROM temp.step)",
     "DELETE FROM temp.step",
+    "DELETE FROM temp.person",
 )
 _DUE: Final = (
     "CREATE TEMP TABLE IF NOT EXISTS due (number INTEGER PRIMARY KEY, row INTEGER NOT NULL)"
@@ -131,6 +163,7 @@ def gather(connection: sqlite3.Connection, last: int = ROW_MAX) -> int:
     """
     connection.execute(_DUE)
     connection.execute(_STEP)
+    connection.execute(_PERSON)
     connection.execute("DELETE FROM temp.due")
     return connection.execute(_BY_USER, (last,)).rowcount
 
