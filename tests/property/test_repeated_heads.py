@@ -134,6 +134,20 @@ def test_a_client_may_leave_between_a_known_head_and_its_body(gateway: RunningGa
     assert (first.status, answer.status) == (200, 200)
 
 
+def test_a_refused_head_is_refused_again(gateway: RunningGateway) -> None:
+    coded = request(gateway, "user-1", "hello", "one/1.0\r\nContent-Encoding: gzip")
+    statuses: list[int] = []
+
+    with RawClient(gateway.port) as client:
+        for _ in range(3):
+            client.send(coded)
+            answer = client.read_answer()
+            assert answer is not None
+            statuses.append(answer.status)
+
+    assert statuses == [415, 415, 415]
+
+
 def send_cut(client: RawClient, data: bytes, cuts: list[int]) -> None:
     places = sorted({0, len(data), *(cut % len(data) for cut in cuts)})
     for start, end in pairwise(places):

@@ -61,21 +61,22 @@ class ChatRoute:
         arrival = _Arrival(chosen_id, created_at_us, at_s)
         # Taken out: a scope that holds what holds it waits for the garbage collector.
         connection, cycle = scope.pop(CONNECTION), scope.pop(CYCLE)
+        body = scope.pop(BODY, None)
         try:
             head: Head | None = scope.get(HEAD)
             if head is None:
                 head = read_head(scope, self._peers)
-                scope[HEAD] = head
-                connection.repeats(scope, self)
             key = self._auth.known(head.digest)
             if key is None:
                 key = await self._auth.caller(head.headers.get(b"authorization"))
             require_inference(key)
             self._relay.admit(key.hash)
             try:
-                body = scope.pop(BODY, None)
                 if body is None:
                     body = await take_body(connection, cycle, head.headers, self._body_limit_bytes)
+                    # Only now: a head that is refused is to be judged again.
+                    scope[HEAD] = head
+                    connection.repeats(scope, self)
                 call = self._call(arrival, key, parse_chat(body), head)
                 user = call.accepted.end_user
                 if self._sightings is not None and user is not None and head.address is not None:
